@@ -1,0 +1,203 @@
+package deploytoken
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// An Intent is the record, made before the document is written, of a write
+// that may land. At most one is open for a document, and nobody else writes
+// the document until it is closed.
+type Intent struct {
+	// Operation is the ID of the write, which its mark carries.
+	Operation string
+	// Document is the document's ID.
+	Document string
+	// Command is the ID of the command that asked for it.
+	Command string
+	// Read is the value that the batch replaces, as it was read.
+	Read string
+	// Written is the value that it writes.
+	Written string
+	// Removes are the marks that it removes.
+	Removes []Mark
+	// Batch is the latest that was, or was about to be, sent.
+	Batch Batch
+	// Settle, if its Body isn't empty, is the rewrite of the value just read
+	// that was sent to settle whether Batch can still land.
+	Settle Batch
+	// SettleMark is the operation ID that Settle's mark carries.
+	SettleMark string
+	// Began is the holding that begins when it lands, nil for none.
+	Began *Holding
+	// Ends is the ID of the holding that ends when it lands, "" for none.
+	Ends string
+	// Summary is the ended holding's.
+	Summary string
+	// Opened is when the intent was opened.
+	Opened time.Time
+	// Epoch counts the owners that the intent has had. The ledger sets it, and
+	// refuses whatever comes under an earlier one.
+	Epoch int64
+}
+
+// A Record is what the ledger knows of one document.
+type Record struct {
+	// Seq changes with every change of the record.
+	Seq int64
+	// Holding is the one that lasts; nil for none.
+	Holding *Holding
+	// IntentOpen is whether an intent is open.
+	IntentOpen bool
+	// LastName is the name of the latest holding, ended or not; "" for none.
+	LastName string
+	// Observed is when the document was last read and recorded as agreeing
+	// with the record; zero for never.
+	Observed time.Time
+	// Unclear is the reason told to the channel for which the document can't
+	// be understood; "" while it can be, or nothing was told.
+	Unclear string
+	// PendingRows counts the history entries that are still to be written.
+	PendingRows int
+}
+
+// A Change is what one transaction makes of the record: all of it or nothing.
+// The zero value of each part leaves that part alone.
+type Change struct {
+	// Document is the document's ID.
+	Document string
+	// IfSeq refuses the change unless the record's Seq is this; -1 for any.
+	IfSeq int64
+	// CloseIntent is the operation of the intent to close, and Epoch the one
+	// that it must be under.
+	CloseIntent string
+	Epoch       int64
+	// End is the ended holding, with Ended and the rest set; refused unless it
+	// is the one that lasts.
+	End *Holding
+	// Begin is the holding that begins; refused while another lasts.
+	Begin *Holding
+	// Update is the lasting holding with its PersonID, NextReminder, Reminders
+	// or Consent changed; refused unless it is the one that lasts.
+	Update *Holding
+	// Finish is the ID of the command that ends with Outcome; refused unless
+	// the command is unfinished and claimed by this ledger's owner, so that no
+	// command ends twice.
+	Finish  string
+	Outcome Outcome
+	// Observed, if not zero, is when the document was read and found to agree
+	// with the record as it is after this change.
+	Observed time.Time
+	// SetUnclear replaces the record's Unclear, if not nil.
+	SetUnclear *string
+	// Effects are inserted.
+	Effects []Effect
+	// Audit are the events to keep for good.
+	Audit []AuditEvent
+	// At is when the change was decided.
+	At time.Time
+}
+
+// An AuditEvent is one decision, kept for good.
+type AuditEvent struct {
+	// At is when it was made.
+	At time.Time `json:"at"`
+	// Event is what was decided: an Outcome or a NoticeKind.
+	Event string `json:"event"`
+	// Command, Holding and Person are IDs, where there are any.
+	Command string `json:"command,omitempty"`
+	Holding string `json:"holding,omitempty"`
+	Person  string `json:"person,omitempty"`
+	// Detail is a sentence, or a value that was read or written.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Errors of a Ledger.
+var (
+	// ErrStale: the record has changed since it was read. Read again, and
+	// decide again.
+	ErrStale = errors.New("the record has changed")
+	// ErrIntentOpen: another write of the document may still land.
+	ErrIntentOpen = errors.New("another write is under way")
+	// ErrNotOwner: the command, the intent or the lease is another owner's now.
+	ErrNotOwner = errors.New("another owner has taken over")
+)
+
+// A Ledger keeps what must outlive a restart. It stores, and never decides.
+// Whatever it can't reach its store for is ErrUnavailable.
+type Ledger interface {
+	// StoreID is the store's ID, which the marks of its writes carry.
+	StoreID() string
+	// Accept records a command, claimed by this owner, with the holding that
+	// lasts as its Holding where it names none. It reports whether it was new.
+	Accept(ctx context.Context, c Command) (fresh bool, err error)
+	// Record returns what is known of the document.
+	Record(ctx context.Context, document string) (Record, error)
+	// Command returns a recorded command, and its outcome once it has ended.
+	// A nil command: there is none with that ID.
+	Command(ctx context.Context, id string) (*Command, Outcome, error)
+	// Holding returns a holding by ID; nil where there is none.
+	Holding(ctx context.Context, id string) (*Holding, error)
+	// OpenIntent opens the intent, owned by this owner until ttl has passed,
+	// and returns it with its Epoch. The command must be unfinished and
+	// claimed by this owner, and the record's Seq must be seq.
+	// Errors: ErrStale, ErrIntentOpen, ErrNotOwner, ErrUnavailable.
+	OpenIntent(ctx context.Context, i Intent, seq int64, ttl time.Duration) (Intent, error)
+	// KeepIntent overwrites the open intent, before each further send, and
+	// keeps it for ttl from now.
+	// Errors: ErrNotOwner, ErrUnavailable.
+	KeepIntent(ctx context.Context, i Intent, ttl time.Duration) error
+	// ClaimIntent takes the document's open intent over, if its owner is this
+	// one or let its time pass, under a new Epoch, and claims its command. It
+	// returns nil where no intent is open or another owner still works on it.
+	ClaimIntent(ctx context.Context, document string, ttl time.Duration) (*Intent, error)
+	// Commit makes the change.
+	// Errors: ErrStale, ErrNotOwner, ErrUnavailable.
+	Commit(ctx context.Context, c Change) error
+	// ClaimCommands claims unfinished commands, the oldest first, that no owner
+	// keeps, for ttl from now. Commands that have an open intent are left to
+	// ClaimIntent.
+	ClaimCommands(ctx context.Context, document string, limit int, ttl time.Duration) ([]Command, error)
+	// KeepCommands keeps all unfinished commands of this owner for ttl from now.
+	KeepCommands(ctx context.Context, ttl time.Duration) error
+}
+
+// A Lease is the right to do something alone for a while, under an epoch that
+// counts its owners.
+type Lease struct {
+	Name  string
+	Epoch int64
+}
+
+// An Outbox delivers effects, in order for each destination.
+type Outbox interface {
+	// Due lists the destinations whose first undelivered effect is due and
+	// that no owner is delivering to.
+	Due(ctx context.Context, now time.Time) ([]string, error)
+	// Claim takes the lease on the destination for ttl and returns its first
+	// undelivered effects that are due at now, at most limit, with their
+	// attempts counted; none where another owner has the lease, or the first
+	// is not due.
+	Claim(ctx context.Context, destination string, now time.Time, limit int, ttl time.Duration) (Lease, []Delivery, error)
+	// Delivered records the first count deliveries of a claim as done, with
+	// the first's receipt, inserts the effects that follow of it, erases the
+	// answered commands' response URLs, and gives the lease back.
+	// Errors: ErrNotOwner, ErrUnavailable.
+	Delivered(ctx context.Context, l Lease, done []string, r Receipt, follow []Effect, now time.Time) error
+	// Failed records why the delivery failed and when to try again (never, for
+	// a zero time: it is given up, and the next comes up), inserts effects, and
+	// gives the lease back.
+	// Errors: ErrNotOwner, ErrUnavailable.
+	Failed(ctx context.Context, l Lease, key string, reason string, again time.Time, follow []Effect) error
+}
+
+// A Leaser gives leases out.
+type Leaser interface {
+	// Lease takes or renews the lease for ttl, on the store's clock. It returns
+	// false while another owner has it.
+	// Errors: ErrUnavailable.
+	Lease(ctx context.Context, name string, ttl time.Duration) (Lease, bool, error)
+	// Unlease gives the lease back early, if it is this owner's.
+	Unlease(ctx context.Context, l Lease) error
+}

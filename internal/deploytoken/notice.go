@@ -1,0 +1,148 @@
+package deploytoken
+
+import "time"
+
+// A NoticeKind is what a notice tells of.
+type NoticeKind string
+
+// The notices.
+const (
+	// NoticeAnswer answers Command with Outcome.
+	NoticeAnswer NoticeKind = "answer"
+	// NoticeTaken tells the channel that Holding has begun by a command.
+	NoticeTaken NoticeKind = "taken"
+	// NoticeReleased tells the channel that Holding has ended by a command.
+	NoticeReleased NoticeKind = "released"
+	// NoticeChanged tells the channel that the document was changed by hand:
+	// Previous ended, if any, and Holding began, if any.
+	NoticeChanged NoticeKind = "changed"
+	// NoticeRetired takes the buttons off the message that Edits names, as the
+	// Holding that it tells of is over.
+	NoticeRetired NoticeKind = "retired"
+	// NoticeReminder reminds the holder of Holding, for the Number'th time.
+	NoticeReminder NoticeKind = "reminder"
+	// NoticeAsked asks the holder of Holding, by direct message, to release
+	// the token, as PersonID would like it.
+	NoticeAsked NoticeKind = "asked"
+	// NoticeDisplaced tells the holder of Holding, by direct message, that
+	// someone else's name, or Nobody, was written over theirs.
+	NoticeDisplaced NoticeKind = "displaced"
+	// NoticeUnclear tells the channel that the document can't be understood.
+	NoticeUnclear NoticeKind = "unclear"
+	// NoticeClear tells the channel that it can be again.
+	NoticeClear NoticeKind = "clear"
+	// NoticeTrouble tells the channel what keeps failing: Detail.
+	NoticeTrouble NoticeKind = "trouble"
+	// NoticeRow is Holding's row of the history, for the spreadsheet.
+	NoticeRow NoticeKind = "row"
+	// NoticeSweep looks once more whether Holding's row stands there twice.
+	NoticeSweep NoticeKind = "sweep"
+)
+
+// A Notice is what an effect tells, in terms of the token; it is put into
+// words when it is delivered. It is stored as JSON.
+type Notice struct {
+	Kind NoticeKind `json:"kind"`
+	// Holding is the ID of the holding that it tells of.
+	Holding string `json:"holding,omitempty"`
+	// Previous is the ID of the holding that ended by the same change.
+	Previous string `json:"previous,omitempty"`
+	// Command is the ID of the command that it answers.
+	Command string `json:"command,omitempty"`
+	// Outcome is how that command ended.
+	Outcome Outcome `json:"outcome,omitempty"`
+	// Token is what the document said when this was decided.
+	Token *Token `json:"token,omitempty"`
+	// PersonID is the Slack user ID of whoever caused it.
+	PersonID string `json:"person,omitempty"`
+	// Editor is the name of the document's last editor, where it is known.
+	Editor string `json:"editor,omitempty"`
+	// Detail is a sentence for people.
+	Detail string `json:"detail,omitempty"`
+	// Number counts the reminders of a holding, from 1.
+	Number int `json:"number,omitempty"`
+	// Until is when reminders begin again.
+	Until time.Time `json:"until,omitzero"`
+	// BlindSince is since when the bot had not seen the document, where that
+	// was long; zero otherwise.
+	BlindSince time.Time `json:"blind_since,omitzero"`
+	// At is when this was decided.
+	At time.Time `json:"at"`
+	// Edits is the key of the effect whose message this one replaces.
+	Edits string `json:"edits,omitempty"`
+	// Thread is the key of the effect into whose message's thread it goes.
+	Thread string `json:"thread,omitempty"`
+}
+
+// The destinations of effects that are no channel and no person.
+const (
+	// ToSheet is the history spreadsheet.
+	ToSheet = "sheet"
+	// ToSweep is the later look for doubled rows.
+	ToSweep = "sweep"
+)
+
+// ToChannel is the destination of messages to a Slack channel.
+func ToChannel(id string) string { return "channel:" + id }
+
+// ToPerson is the destination of answers and direct messages to a person.
+func ToPerson(id string) string { return "person:" + id }
+
+// An Effect is one thing to deliver because of a change of state, inserted by
+// the transaction that makes the change. Effects of one destination are
+// delivered one by one, in order.
+type Effect struct {
+	// Key is unique by what the effect tells of: a second insertion with the
+	// same key does nothing.
+	Key string
+	// Destination is ToSheet, ToSweep, or what ToChannel or ToPerson returns.
+	Destination string
+	// NotBefore is the earliest time of delivery; zero for at once.
+	NotBefore time.Time
+	// Notice is what it tells.
+	Notice Notice
+}
+
+// A Receipt says where a message stands once it was delivered.
+type Receipt struct {
+	// Channel is the Slack channel ID (a direct message's too).
+	Channel string
+	// Timestamp is the Slack message's timestamp, its ID in the channel; ""
+	// where none is known, as for an ephemeral answer.
+	Timestamp string
+}
+
+// A Delivery is one effect with all that is needed to put it into words: the
+// state when it is delivered, not when it was decided.
+type Delivery struct {
+	// Key is the effect's.
+	Key string
+	// Destination is the effect's.
+	Destination string
+	// Notice is the effect's.
+	Notice Notice
+	// Attempt counts the attempts at delivery, this one included, from 1.
+	Attempt int
+	// Inserted is when the effect was decided.
+	Inserted time.Time
+	// Holding and Previous are the notice's holdings as they are now; nil
+	// where it names none.
+	Holding, Previous *Holding
+	// Command is the command that the notice answers, as recorded; nil where
+	// it answers none. Its ResponseURL is "" once used up.
+	Command *Command
+	// Edits and Thread are the receipts of the messages that the notice's keys
+	// name; zero where there is none.
+	Edits, Thread Receipt
+	// Now is the status by a fresh reading, set for an answer that is delivered
+	// so late that its decision may no longer describe the present.
+	Now *Status
+	// Late are further notices for the same destination, over an hour late
+	// like this one, that one summary delivers along with it.
+	Late []Notice
+	// At is the time of this attempt.
+	At time.Time
+	// Link and HistoryLink are the addresses of the document and of the
+	// history, for people.
+	Link, HistoryLink string
+}

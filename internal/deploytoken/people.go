@@ -1,0 +1,27 @@
+package deploytoken
+
+import "context"
+
+// A Person is a member of the team's Slack workspace.
+type Person struct {
+	// ID is the Slack user ID, by which a person is known.
+	ID string
+	// Name is what is written into the document: the real name, made distinct
+	// with the handle where two members of the channel share one.
+	Name string
+	// Handle is the Slack user name, without the @.
+	Handle string
+}
+
+// A Directory knows the people.
+type Directory interface {
+	// Person looks up one person by Slack user ID.
+	// Errors: ErrUnavailable, ErrMisconfigured.
+	Person(ctx context.Context, id string) (Person, error)
+	// Match returns the members of the channel whom a name typed by hand could
+	// mean, by real name, display name or handle, case and accents aside, or by
+	// a first name: the one whom it means if it fits exactly one; several if
+	// it can't be told; none if it fits nobody.
+	// Errors: ErrUnavailable, ErrMisconfigured.
+	Match(ctx context.Context, name string) ([]Person, error)
+}
