@@ -75,8 +75,6 @@ const (
 	OutcomeNotYours Outcome = "not-yours"
 	// OutcomeAsked: the holder is asked to release the token.
 	OutcomeAsked Outcome = "asked"
-	// OutcomeAskedBefore: the asker has asked the holder a short while ago.
-	OutcomeAskedBefore Outcome = "asked-before"
 	// OutcomeHolderUnknown: the name in the document fits no member of the
 	// channel, so that nobody can be asked.
 	OutcomeHolderUnknown Outcome = "holder-unknown"

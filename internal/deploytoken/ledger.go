@@ -35,8 +35,11 @@ type Intent struct {
 	Ends string
 	// Summary is the ended holding's.
 	Summary string
-	// Opened is when the intent was opened.
-	Opened time.Time
+	// EndsByHand is whether that holding had already ended by someone's
+	// editing the document, before the write.
+	EndsByHand bool
+	// Decided is when the latest batch was decided.
+	Decided time.Time
 	// Epoch counts the owners that the intent has had. The ledger sets it, and
 	// refuses whatever comes under an earlier one.
 	Epoch int64

@@ -9,6 +9,9 @@ type NoticeKind string
 const (
 	// NoticeAnswer answers Command with Outcome.
 	NoticeAnswer NoticeKind = "answer"
+	// NoticePending tells the asker of Command, where its answer will stand,
+	// that it isn't known yet whether it was done: Detail says why.
+	NoticePending NoticeKind = "pending"
 	// NoticeTaken tells the channel that Holding has begun by a command.
 	NoticeTaken NoticeKind = "taken"
 	// NoticeReleased tells the channel that Holding has ended by a command.
