@@ -162,8 +162,9 @@ type Ledger interface {
 	// keeps, for ttl from now. Commands that have an open intent are left to
 	// ClaimIntent.
 	ClaimCommands(ctx context.Context, document string, limit int, ttl time.Duration) ([]Command, error)
-	// KeepCommands keeps all unfinished commands of this owner for ttl from now.
-	KeepCommands(ctx context.Context, ttl time.Duration) error
+	// KeepCommands keeps those of the named commands that are unfinished and
+	// this owner's, for ttl from now.
+	KeepCommands(ctx context.Context, ids []string, ttl time.Duration) error
 }
 
 // A Lease is the right to do something alone for a while, under an epoch that
