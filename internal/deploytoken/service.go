@@ -1,0 +1,509 @@
+package deploytoken
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// How long things may take, and how often they are tried.
+const (
+	// contendFor and maxDecisions bound how often a command decides again while
+	// people edit the document.
+	contendFor   = 20 * time.Second
+	maxDecisions = 5
+	// settleFor is how long a command waits for an ambiguous write to be
+	// settled before its asker is told that it isn't known yet.
+	settleFor = 20 * time.Second
+	// intentTTL is how long an intent is its owner's after each send. A send
+	// takes at most half of it.
+	intentTTL = 30 * time.Second
+	// commandTTL is how long a command is its owner's without being kept.
+	commandTTL = 30 * time.Second
+	// cacheFor is how long a reading may serve a decision to write.
+	cacheFor = 30 * time.Second
+	// unavailableFor is how long a command tries again what is unavailable.
+	unavailableFor = 5 * time.Second
+	// callWithin bounds each call to the document or the directory.
+	callWithin = intentTTL / 2
+)
+
+// A Service is the token's rules over the ports that they need. It is safe for
+// use by several goroutines, and several Services may share one document and
+// one ledger.
+type Service struct {
+	document  Document
+	directory Directory
+	ledger    Ledger
+	channel   string
+	clock     func() time.Time
+	log       *slog.Logger
+	quietFor  time.Duration
+	poll      time.Duration
+
+	// writer holds one token: whoever has it works on a command, so that this
+	// process doesn't compete with itself for the document.
+	writer chan struct{}
+
+	mu      sync.Mutex
+	reading Reading             // the latest, zero if none may be used
+	working map[string]struct{} // IDs of the commands being worked on
+	settled sighting            // a change by hand that waits to be seen twice
+	foreign map[string]bool     // stores whose marks were warned about
+
+	inserted chan struct{}
+	wrote    chan struct{}
+}
+
+// Config is what a Service needs to know.
+type Config struct {
+	Document  Document
+	Directory Directory
+	Ledger    Ledger
+	// Channel is the Slack channel that is told of the token.
+	Channel string
+	// StaleAfter is how long a holding lasts before it is reminded of, and how
+	// long "still working" keeps reminders quiet.
+	StaleAfter time.Duration
+	// WatchInterval is how long the watcher waits between two looks.
+	WatchInterval time.Duration
+	// Clock tells the time; time.Now where nil.
+	Clock func() time.Time
+	// Log takes one line an event; discarded where nil.
+	Log *slog.Logger
+}
+
+// New returns a Service. It does nothing by itself: see Do, Watch, Remind and
+// Recover.
+func New(c Config) *Service {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{
+		document:  c.Document,
+		directory: c.Directory,
+		ledger:    c.Ledger,
+		channel:   ToChannel(c.Channel),
+		clock:     c.Clock,
+		log:       c.Log,
+		quietFor:  c.StaleAfter,
+		poll:      cmp.Or(c.WatchInterval, 15*time.Second),
+		writer:    make(chan struct{}, 1),
+		working:   map[string]struct{}{},
+		foreign:   map[string]bool{},
+		inserted:  make(chan struct{}, 1),
+		wrote:     make(chan struct{}, 1),
+	}
+}
+
+// Inserted receives after effects were inserted, for whoever delivers them.
+func (s *Service) Inserted() <-chan struct{} { return s.inserted }
+
+// Wrote receives after the document was written. It should be watched again a
+// few seconds later, as somebody's edit that was on its way may have merged
+// with the write.
+func (s *Service) Wrote() <-chan struct{} { return s.wrote }
+
+// Accept records a command, so that it is done even if this process dies, and
+// reports whether it was new. A duplicate is not to be done again.
+// Errors: ErrUnavailable.
+func (s *Service) Accept(ctx context.Context, c Command) (fresh bool, err error) {
+	c.Document = s.document.ID()
+	return s.ledger.Accept(ctx, c)
+}
+
+// Do decides an accepted command, does what it asks for, and records how it
+// ended, which answers the asker. Where it can't be ended now (the store is
+// out of reach, or a write has had no answer), it is left to Recover.
+func (s *Service) Do(ctx context.Context, c Command) {
+	c.Document = s.document.ID()
+	s.mu.Lock()
+	s.working[c.ID] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.working, c.ID)
+		s.mu.Unlock()
+	}()
+
+	log := s.log.With("command", c.ID, "kind", c.Kind, "person", c.PersonID)
+	began := s.clock()
+	pause := 50 * time.Millisecond
+	for {
+		err := s.attempt(ctx, log, &c, began)
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, ErrNotOwner):
+			log.Info("left to another owner")
+			return
+		case errors.Is(err, errUnsettled):
+			return
+		case errors.Is(err, ErrIntentOpen):
+			if s.clock().Sub(began) > takeWithin {
+				err = s.finish(ctx, log, c, Record{}, decision{
+					step: stepAnswer, outcome: OutcomeRefused,
+					detail: "An earlier change of the document is still waiting for Google's confirmation. Nothing was done; please try again in a few minutes.",
+				}, Token{}, nil)
+				if err == nil {
+					return
+				}
+			}
+		case errors.Is(err, ErrStale):
+		default:
+			log.Error("command not ended", "error", err)
+		}
+		if !sleep(ctx, pause) {
+			log.Warn("command left for later", "error", err)
+			return
+		}
+		pause = min(2*pause, 2*time.Second)
+	}
+}
+
+// Fail records that the bot failed at the command, which answers the asker,
+// unless a write of it may still land: that answers by itself.
+func (s *Service) Fail(ctx context.Context, c Command) {
+	c.Document = s.document.ID()
+	log := s.log.With("command", c.ID, "kind", c.Kind, "person", c.PersonID)
+	record, err := s.ledger.Record(ctx, c.Document)
+	if err == nil && record.IntentOpen {
+		return
+	}
+	if err := s.finish(ctx, log, c, record, answer(OutcomeFailed), Token{}, nil); err != nil {
+		log.Error("failure not recorded", "error", err)
+	}
+}
+
+// Keep keeps the commands being worked on from being taken for orphans. It is
+// to be called every ten seconds.
+// Errors: ErrUnavailable.
+func (s *Service) Keep(ctx context.Context) error {
+	s.mu.Lock()
+	ids := make([]string, 0, len(s.working))
+	for id := range s.working {
+		ids = append(ids, id)
+	}
+	s.mu.Unlock()
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.ledger.KeepCommands(ctx, ids, commandTTL)
+}
+
+// Recover settles a write whose owner is gone, and does the commands that were
+// accepted and left. It is to be called at the start and every few seconds.
+// Errors: ErrUnavailable.
+func (s *Service) Recover(ctx context.Context) error {
+	if err := s.recoverIntent(ctx); err != nil {
+		return err
+	}
+	commands, err := s.ledger.ClaimCommands(ctx, s.document.ID(), 16, commandTTL)
+	if err != nil {
+		return err
+	}
+	for _, c := range commands {
+		s.log.Info("doing a command that was left", "command", c.ID, "kind", c.Kind, "asked", c.At)
+		s.Do(ctx, c)
+	}
+	return nil
+}
+
+// Status reads the document and returns what there is to say of the token.
+// Errors: those of Document.Read, and ErrUnavailable for the ledger.
+func (s *Service) Status(ctx context.Context) (Status, error) {
+	reading, err := s.read(ctx, s.clock())
+	if err != nil {
+		return Status{}, err
+	}
+	record, err := s.ledger.Record(ctx, s.document.ID())
+	if err != nil {
+		return Status{}, err
+	}
+	return StatusOf(reading, record, s.document.Link()), nil
+}
+
+// StatusOf puts together what a reading and the ledger's record say.
+func StatusOf(r Reading, record Record, link string) Status {
+	st := Status{Token: Interpret(r, record.LastName), PendingRows: record.PendingRows, Link: link, At: r.At}
+	if (situation{token: st.Token, record: record}).recorded() {
+		st.Holding = record.Holding
+	}
+	return st
+}
+
+// attempt works on the command until it has ended, or returns why it has not:
+// ErrIntentOpen and ErrStale (try again), ErrNotOwner, errUnsettled,
+// ErrUnavailable (the store).
+func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, began time.Time) error {
+	select {
+	case s.writer <- struct{}{}:
+		defer func() { <-s.writer }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+
+	// The asker's clock may be another machine's: a reading begun after this
+	// was begun after the command came, too.
+	came := c.At
+	if came.After(began) {
+		came = began
+	}
+	reading := s.cached()
+	fresh := reading.At.After(came)
+	var named []Person
+	lookedUp := false
+	var intent *Intent
+	for decisions := 0; ; {
+		record, err := s.ledger.Record(ctx, c.Document)
+		if err != nil {
+			return err
+		}
+		if reading.At.IsZero() {
+			if reading, err = s.readPatiently(ctx, came); err != nil {
+				return s.end(ctx, log, *c, intent, refusal(err), Token{})
+			}
+			fresh = true
+		}
+		token := Interpret(reading, record.LastName)
+		d := decide(situation{
+			command: *c, token: token, fresh: fresh, record: record,
+			named: named, lookedUp: lookedUp, quietFor: s.quietFor, now: s.clock(),
+		})
+		switch d.step {
+		case stepRead:
+			if reading, err = s.readPatiently(ctx, came); err != nil {
+				return s.end(ctx, log, *c, intent, refusal(err), Token{})
+			}
+			fresh, lookedUp = true, false
+		case stepLookUp:
+			if named, err = s.match(ctx, token.Holder); err != nil {
+				return s.end(ctx, log, *c, intent, refusal(err), token)
+			}
+			lookedUp = true
+		case stepAdopt:
+			if intent != nil {
+				// A change by hand between two decisions: it is adopted once
+				// the intent, which has come to nothing, is out of its way.
+				if err := s.abandon(ctx, intent); err != nil {
+					return err
+				}
+				intent = nil
+				continue
+			}
+			if record.IntentOpen {
+				return ErrIntentOpen
+			}
+			if c.Holding, err = s.adopt(ctx, record, token, s.certain(ctx, token)); err != nil {
+				return err
+			}
+		case stepAnswer:
+			return s.finish(ctx, log, *c, record, d, token, intent)
+		case stepWrite:
+			if decisions++; decisions > maxDecisions || decisions > 1 && s.clock().Sub(began) > contendFor {
+				return s.end(ctx, log, *c, intent, answer(OutcomeContended), token)
+			}
+			next, problem, err := s.intend(ctx, *c, d, record, reading, intent)
+			if err != nil {
+				return err
+			}
+			if problem != nil {
+				return s.end(ctx, log, *c, intent, refusal(problem), token)
+			}
+			intent = next
+			v, err := s.send(ctx, log, intent)
+			switch {
+			case errors.Is(err, errUnsettled):
+				return errors.Join(err, s.tellPending(ctx, intent, err))
+			case errors.Is(err, ErrNotOwner):
+				return err
+			case err != nil:
+				return s.end(ctx, log, *c, intent, refusal(err), token)
+			case v.landed || v.superseded:
+				return s.close(ctx, log, intent, v)
+			}
+			reading, fresh, lookedUp = v.reading, true, false
+		}
+	}
+}
+
+// intend prepares the write that d asks for and records it, before it is sent.
+// A problem is one to tell the asker; an err is one of the ledger's.
+func (s *Service) intend(ctx context.Context, c Command, d decision, record Record, r Reading, open *Intent) (next *Intent, problem, err error) {
+	i := Intent{Operation: newID(), Document: c.Document, Command: c.ID, Read: CleanName(r.Value), Decided: s.clock()}
+	if open != nil {
+		i.Operation, i.Epoch = open.Operation, open.Epoch
+	}
+	if d.release {
+		i.Written, i.Ends, i.Summary = Nobody, record.Holding.ID, c.Words
+	} else {
+		asker, err := s.person(ctx, c.PersonID)
+		if err == nil {
+			err = CheckName(asker.Name)
+		}
+		if err != nil {
+			return nil, err, nil
+		}
+		i.Written = CleanName(asker.Name)
+		i.Began = &Holding{ID: newID(), Name: i.Written, PersonID: c.PersonID, Purpose: c.Words, Since: i.Decided, SinceKnown: true}
+		if record.Holding.Open() {
+			i.Ends, i.EndsByHand = record.Holding.ID, true
+		}
+	}
+	i.Removes = s.removable(r)
+	i.Batch, err = s.document.Prepare(r, i.Written, Mark{Store: s.ledger.StoreID(), Operation: i.Operation}, i.Removes)
+	if err != nil {
+		return nil, err, nil
+	}
+	if open != nil {
+		return &i, nil, s.ledger.KeepIntent(ctx, i, intentTTL)
+	}
+	i, err = s.ledger.OpenIntent(ctx, i, record.Seq, intentTTL)
+	return &i, nil, err
+}
+
+// removable returns the marks that a write may remove: this store's, all of
+// whose operations are closed while this process may open one, and those of a
+// store that was lost.
+func (s *Service) removable(r Reading) []Mark {
+	var marks []Mark
+	for _, m := range r.Marks {
+		if m.Store != s.ledger.StoreID() {
+			s.warnOfStore(m.Store)
+		}
+		marks = append(marks, m)
+	}
+	return marks
+}
+
+// warnOfStore says once that the document carries the mark of another store.
+func (s *Service) warnOfStore(store string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.foreign[store] {
+		s.foreign[store] = true
+		s.log.Warn("the document carries a mark of another store: the bot has lost its store, or two bots work on one document",
+			"document", s.document.ID(), "store", store)
+	}
+}
+
+// end ends the command by d, closing its intent, on the record as it is now.
+func (s *Service) end(ctx context.Context, log *slog.Logger, c Command, intent *Intent, d decision, token Token) error {
+	record, err := s.ledger.Record(ctx, c.Document)
+	if err != nil {
+		return err
+	}
+	return s.finish(ctx, log, c, record, d, token, intent)
+}
+
+func refusal(err error) decision {
+	return decision{step: stepAnswer, outcome: OutcomeRefused, detail: Explain(err)}
+}
+
+// cached returns the latest reading if it may serve a decision to write.
+func (s *Service) cached() Reading {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reading.Revision == "" || s.clock().Sub(s.reading.At) > cacheFor {
+		return Reading{}
+	}
+	return s.reading
+}
+
+func (s *Service) keepReading(r Reading) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.At.IsZero() || r.At.After(s.reading.At) {
+		s.reading = r
+	}
+}
+
+// read returns a reading begun after notBefore.
+func (s *Service) read(ctx context.Context, notBefore time.Time) (Reading, error) {
+	s.mu.Lock()
+	r := s.reading
+	s.mu.Unlock()
+	if r.At.After(notBefore) {
+		return r, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	at := s.clock()
+	r, err := s.document.Read(ctx)
+	if err != nil {
+		return Reading{}, err
+	}
+	r.At = at
+	s.keepReading(r)
+	return r, nil
+}
+
+// readPatiently is read, tried again for a while where it is unavailable.
+func (s *Service) readPatiently(ctx context.Context, notBefore time.Time) (r Reading, err error) {
+	err = s.patiently(ctx, func() error {
+		r, err = s.read(ctx, notBefore)
+		return err
+	})
+	return r, err
+}
+
+// patiently calls f again, with growing pauses, while it is unavailable, but
+// not for long: a person waits.
+func (s *Service) patiently(ctx context.Context, f func() error) error {
+	until := s.clock().Add(unavailableFor)
+	for pause := 200 * time.Millisecond; ; pause *= 2 {
+		err := f()
+		if err == nil || !errors.Is(err, ErrUnavailable) {
+			return err
+		}
+		if fault, ok := errors.AsType[*Fault](err); ok {
+			pause = max(pause, fault.RetryAfter)
+		}
+		if s.clock().Add(pause).After(until) || !sleep(ctx, pause) {
+			return err
+		}
+	}
+}
+
+func (s *Service) person(ctx context.Context, id string) (Person, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	return s.directory.Person(ctx, id)
+}
+
+func (s *Service) match(ctx context.Context, name string) ([]Person, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	return s.directory.Match(ctx, name)
+}
+
+// newID returns an ID that is unique, fit for a mark's name, and no secret.
+func newID() string { return strings.ToLower(rand.Text()[:20]) }
+
+// sleep waits for d, and reports whether ctx lasted so long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// signal tells a listener, or leaves the earlier signal that it has yet to see.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

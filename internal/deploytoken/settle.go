@@ -1,0 +1,221 @@
+package deploytoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// errUnsettled: a write has had no answer, and it isn't known yet whether it
+// landed. Its intent stays open; Recover goes on.
+var errUnsettled = errors.New("it isn't known yet whether the document was changed")
+
+// A verdict is what became of the writes of an intent, none of which can land
+// any more.
+type verdict struct {
+	// landed: one of them did. superseded: it can't be told, as the document
+	// has been changed since. Neither: none did.
+	landed, superseded bool
+	// reading is one made after that was settled; zero where none was needed.
+	reading Reading
+}
+
+// judge gives the verdict on an intent whose writes can't land any more, by a
+// reading made since.
+func judge(i *Intent, store string, r Reading) verdict {
+	v := verdict{reading: r}
+	if hasMark(r, Mark{Store: store, Operation: i.Operation}) {
+		v.landed = true
+		return v
+	}
+	for _, m := range i.Removes {
+		if hasMark(r, m) {
+			return v
+		}
+	}
+	switch value := CleanName(r.Value); {
+	case r.Problem != "":
+		v.superseded = true
+	case value == i.Written:
+		v.landed = true
+	case value != i.Read:
+		v.superseded = true
+	}
+	return v
+}
+
+func hasMark(r Reading, mark Mark) bool {
+	for _, m := range r.Marks {
+		if m == mark {
+			return true
+		}
+	}
+	return false
+}
+
+// send sends the intent's batch, and again if that was ambiguous, and returns
+// what became of it.
+// Errors: errUnsettled, ErrNotOwner; any other means that nothing was written.
+func (s *Service) send(ctx context.Context, log *slog.Logger, i *Intent) (verdict, error) {
+	err := s.patiently(ctx, func() error { return s.write(ctx, i.Batch) })
+	switch {
+	case err == nil:
+		return verdict{landed: true}, nil
+	case errors.Is(err, ErrAmbiguous):
+		log.Warn("the write had no answer", "operation", i.Operation, "error", err)
+		return s.settle(ctx, log, i, settleFor)
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrGuardUnusable):
+		log.Info("the document was changed meanwhile", "operation", i.Operation, "error", err)
+		r, err := s.readPatiently(ctx, s.clock())
+		if err != nil {
+			return verdict{}, err
+		}
+		return verdict{landed: hasMark(r, Mark{Store: s.ledger.StoreID(), Operation: i.Operation}), reading: r}, nil
+	}
+	return verdict{}, err
+}
+
+// settle finds out what became of an intent whose latest batch may have landed
+// or may yet: the identical batch is sent again, since at most one of the two
+// can land, until the service says that one did or that the revision is dead.
+// It tries at least once, and for at most the time given.
+// Errors: errUnsettled, ErrNotOwner.
+func (s *Service) settle(ctx context.Context, log *slog.Logger, i *Intent, within time.Duration) (verdict, error) {
+	until := s.clock().Add(within)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		v, settled, err := s.settleOnce(ctx, log, i)
+		if settled {
+			return v, nil
+		}
+		if errors.Is(err, ErrNotOwner) {
+			return verdict{}, err
+		}
+		log.Warn("not settled yet", "operation", i.Operation, "error", err)
+		if s.clock().Add(pause).After(until) || !sleep(ctx, pause) {
+			return verdict{}, fmt.Errorf("%w: %w", errUnsettled, err)
+		}
+	}
+}
+
+// settleOnce makes one try at settling.
+func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (v verdict, settled bool, err error) {
+	if err := s.ledger.KeepIntent(ctx, *i, intentTTL); err != nil {
+		return verdict{}, false, err
+	}
+	if len(i.Settle.Body) > 0 {
+		// Any answer but silence ends this rewrite; a 2xx also the batch that
+		// it was sent to settle, as the revision has moved on.
+		err := s.write(ctx, i.Settle)
+		if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrGuardUnusable) {
+			return verdict{}, false, err
+		}
+		i.Settle, i.SettleMark = Batch{}, ""
+		if err != nil {
+			return verdict{}, false, err
+		}
+		return s.judgeNow(ctx, i)
+	}
+	switch err := s.write(ctx, i.Batch); {
+	case err == nil:
+		return verdict{landed: true}, true, nil
+	case errors.Is(err, ErrConflict):
+		return s.judgeNow(ctx, i)
+	case !errors.Is(err, ErrGuardUnusable):
+		return verdict{}, false, err
+	}
+	// The guard says nothing any more: make the revision move on by rewriting
+	// what stands there, guarded by the revision that it was read at.
+	r, err := s.read(ctx, s.clock())
+	if err != nil {
+		return verdict{}, false, err
+	}
+	if hasMark(r, Mark{Store: s.ledger.StoreID(), Operation: i.Operation}) {
+		return verdict{landed: true, reading: r}, true, nil
+	}
+	mark := newID()
+	rewrite, err := s.document.Prepare(r, CleanName(r.Value), Mark{Store: s.ledger.StoreID(), Operation: mark}, nil)
+	if err != nil {
+		return verdict{}, false, fmt.Errorf("settling a write of an unusable revision: %w", err)
+	}
+	i.Settle, i.SettleMark = rewrite, mark
+	log.Info("settling by a rewrite", "operation", i.Operation, "mark", mark)
+	return s.settleOnce(ctx, log, i)
+}
+
+func (s *Service) judgeNow(ctx context.Context, i *Intent) (verdict, bool, error) {
+	r, err := s.read(ctx, s.clock())
+	if err != nil {
+		return verdict{}, false, err
+	}
+	return judge(i, s.ledger.StoreID(), r), true, nil
+}
+
+// write sends a batch once, within half the time that its intent is ours.
+func (s *Service) write(ctx context.Context, b Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	err := s.document.Write(ctx, b)
+	if err == nil || errors.Is(err, ErrAmbiguous) || errors.Is(err, ErrConflict) {
+		s.keepReading(Reading{})
+	}
+	if err == nil {
+		signal(s.wrote)
+	}
+	return err
+}
+
+// recoverIntent settles the document's open intent, if its owner is gone, and
+// ends its command, or does it again where nothing was written.
+func (s *Service) recoverIntent(ctx context.Context) error {
+	select {
+	case s.writer <- struct{}{}:
+		defer func() { <-s.writer }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	i, err := s.ledger.ClaimIntent(ctx, s.document.ID(), intentTTL)
+	if err != nil || i == nil {
+		return err
+	}
+	log := s.log.With("command", i.Command, "operation", i.Operation)
+	log.Info("settling a write that was left")
+	v, err := s.settle(ctx, log, i, 0)
+	switch {
+	case errors.Is(err, ErrNotOwner):
+		return nil
+	case err != nil:
+		return s.tellPending(ctx, i, err)
+	case v.landed || v.superseded:
+		return s.close(ctx, log, i, v)
+	}
+	// Nothing was written. The command is unfinished and left to be done again,
+	// or refused if it came too long ago.
+	return s.abandon(ctx, i)
+}
+
+// tellPending tells the asker, once, that it isn't known yet whether their
+// command was done.
+func (s *Service) tellPending(ctx context.Context, i *Intent, why error) error {
+	c, _, err := s.ledger.Command(ctx, i.Command)
+	if err != nil || c == nil {
+		return err
+	}
+	now := s.clock()
+	return s.commit(ctx, Change{
+		Document: i.Document, IfSeq: -1, At: now,
+		Effects: []Effect{{
+			Key:         "pending:" + c.ID,
+			Destination: ToPerson(c.PersonID),
+			Notice:      Notice{Kind: NoticePending, Command: c.ID, PersonID: c.PersonID, Detail: Explain(why), At: now},
+		}},
+	})
+}
+
+// abandon closes an intent that has come to nothing, and leaves its command to
+// be decided again.
+func (s *Service) abandon(ctx context.Context, i *Intent) error {
+	now := s.clock()
+	return s.commit(ctx, Change{Document: i.Document, IfSeq: -1, CloseIntent: i.Operation, Epoch: i.Epoch, At: now})
+}
