@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -212,9 +213,20 @@ func (s *Service) Recover(ctx context.Context) error {
 	}
 	for _, c := range commands {
 		s.log.Info("doing a command that was left", "command", c.ID, "kind", c.Kind, "asked", c.At)
-		s.Do(ctx, c)
+		s.doSafely(ctx, c)
 	}
 	return nil
+}
+
+// doSafely is Do for a command that nobody else guards against a panic.
+func (s *Service) doSafely(ctx context.Context, c Command) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.Error("panic", "command", c.ID, "panic", r, "stack", string(debug.Stack()))
+			s.Fail(ctx, c)
+		}
+	}()
+	s.Do(ctx, c)
 }
 
 // Status reads the document and returns what there is to say of the token.
@@ -262,6 +274,7 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 	var named []Person
 	lookedUp := false
 	var intent *Intent
+	adoptable := int64(-1) // the record's Seq before the reading, where that is known
 	for decisions := 0; ; {
 		record, err := s.ledger.Record(ctx, c.Document)
 		if err != nil {
@@ -301,6 +314,16 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 			}
 			if record.IntentOpen {
 				return ErrIntentOpen
+			}
+			if record.Seq != adoptable {
+				// Only a reading begun after the record was read can tell what
+				// has been changed by hand since.
+				adoptable = record.Seq
+				if reading, err = s.readPatiently(ctx, s.clock()); err != nil {
+					return s.end(ctx, log, *c, intent, refusal(err), Token{})
+				}
+				fresh, lookedUp = true, false
+				continue
 			}
 			if c.Holding, err = s.adopt(ctx, record, token, s.certain(ctx, token)); err != nil {
 				return err
