@@ -1,0 +1,62 @@
+package slackapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/slack-go/slack"
+
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+)
+
+// Members knows who may use the bot.
+type Members interface {
+	// Member reports whether the person may use the bot: false for whoever is
+	// not in the channel or the configured user group, for guests, bots and
+	// members of other workspaces. An error says that it can't be determined.
+	Member(ctx context.Context, userID string) (bool, error)
+}
+
+// What somebody is told who may not use the bot.
+const (
+	refusedTeam   = "This bot serves the workspace that it is installed in, and you are in another one. Nothing was done."
+	refusedPerson = "Only members of the deploy token's channel can use this bot. Join the channel, or ask there to be added; if a user group is set for it, ask to be added to that. Nothing was done."
+	accessUnknown = "I can't look up in Slack just now whether you may use this bot, so nothing was done. Try again in a minute."
+)
+
+// refuses returns why the request is refused, and "" if it is not. What can't
+// be determined is refused.
+func (in *Inbound) refuses(ctx context.Context, r request) string {
+	if team := in.team.Load(); team == nil || r.Team != *team {
+		return refusedTeam
+	}
+	ok, err := in.config.Members.Member(ctx, r.Person)
+	switch {
+	case err != nil:
+		in.logger(r).Warn("cannot determine whether a person may use the bot", "error", err)
+		return accessUnknown
+	case !ok:
+		return refusedPerson
+	}
+	return ""
+}
+
+// ownTeam asks Slack for the ID of the workspace that the bot is installed in.
+func ownTeam(ctx context.Context, client *slack.Client) (string, error) {
+	answer, err := client.AuthTestContext(ctx)
+	if e, ok := errors.AsType[slack.StatusCodeError](err); ok && e.Code == http.StatusNotFound {
+		return "", &deploytoken.Fault{
+			Kind:    deploytoken.ErrMisconfigured,
+			Message: "There is no Slack API at the configured address (404). Correct slack.api_url, or leave it out.",
+		}
+	}
+	if err != nil {
+		return "", translate(err, "log in to Slack", botToken)
+	}
+	if answer.TeamID == "" {
+		return "", fmt.Errorf("cannot log in to Slack: its answer names no workspace")
+	}
+	return answer.TeamID, nil
+}

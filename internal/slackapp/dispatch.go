@@ -1,0 +1,552 @@
+package slackapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+)
+
+// Commands does what people ask for. None of its methods may outlast its
+// context by more than a moment.
+type Commands interface {
+	// Accept records the command, and reports whether it was new. An error
+	// says that it can't be recorded now.
+	Accept(ctx context.Context, c deploytoken.Command) (fresh bool, err error)
+	// Do decides, writes and records; the answer goes out through the outbox.
+	// What is unfinished when ctx ends stays recorded as such.
+	Do(ctx context.Context, c deploytoken.Command)
+	// Fail records that the command failed, which answers the asker.
+	Fail(ctx context.Context, c deploytoken.Command)
+	// Status reads who holds the token.
+	Status(ctx context.Context) (deploytoken.Status, error)
+}
+
+// Answers answers people through the response_url of what they said.
+type Answers interface {
+	// Respond answers so that only the asker sees it, in place of what stood
+	// there.
+	Respond(ctx context.Context, responseURL string, m Message) error
+}
+
+// InboundConfig is what an Inbound needs.
+type InboundConfig struct {
+	// Client calls Slack with the bot's token and the app-level token. It must
+	// not retry by itself: apps.connections.open may be called once a second.
+	Client *slack.Client
+	// Commands does what changes or reads the token.
+	Commands Commands
+	// Members says who may ask for anything.
+	Members Members
+	// Answers answers what only reads.
+	Answers Answers
+	// Busy makes the checks of /kingfisher busy; nil: none are configured.
+	Busy deploytoken.BusyChecker
+	// Workers is how many commands are worked on at once; 16 if 0.
+	Workers int
+	// Queue is how many requests are taken in, beside those being worked on,
+	// before further ones are turned down; 256 if 0.
+	Queue int
+	// Silence is how long a connection may be silent before it is replaced:
+	// Slack pings about every 10 s; 45 s if 0.
+	Silence time.Duration
+	// OnAck, if not nil, is told of each acknowledgement: what was asked for,
+	// and how long it took from the envelope's coming.
+	OnAck func(kind string, d time.Duration)
+	// Log is where to log.
+	Log *slog.Logger
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+const (
+	// takeInWithin bounds the time from an envelope's coming to its
+	// acknowledgement. Slack shows the asker an error after 3 s, which include
+	// the way from Slack and back.
+	takeInWithin = 2500 * time.Millisecond
+	// acceptWithin bounds the recording of a command.
+	acceptWithin = 2 * time.Second
+	// commandWithin bounds the work on one command. What is unfinished then
+	// stays recorded, to be taken up again.
+	commandWithin = 3 * time.Minute
+	// answerWithin bounds the answer to what only reads.
+	answerWithin = 30 * time.Second
+	// failWithin bounds the record that a command failed.
+	failWithin = 10 * time.Second
+	// joinWithin bounds the wait for what runs once its context has ended.
+	joinWithin = 3 * time.Second
+)
+
+// What people are told whose request goes no further. They are true also of a
+// command that comes twice.
+const (
+	turnedDownFull     = "I have too much to do just now, so nothing was done. Try again in a minute."
+	turnedDownStopping = "I am being restarted, so nothing was done. Try again in a minute."
+	turnedDownStore    = "I could not take that in just now, so nothing was done. Try again in a minute."
+	turnedDownLate     = "I could not take that in in time, so nothing was done; should it turn out that it was taken in after all, you will hear from me. Look at `/deploy-token status`, then try again."
+	sorry              = "Something went wrong on my side, so I have no answer. Try again; if it happens again, please tell whoever runs this bot."
+	noBusyChecks       = "The busy checks are not set up for this bot. Whoever runs it can add a kingfisher section to its configuration."
+)
+
+// An Inbound takes in what people ask for in Slack: each envelope is turned
+// into a plain request; what would change the token is recorded, then
+// acknowledged, then worked on; what only reads is acknowledged, then
+// answered. What one person asks for is done in its order.
+type Inbound struct {
+	config InboundConfig
+	socket *socket
+	team   atomic.Pointer[string]
+	busy   *busyDesk
+
+	places   chan struct{} // one taken by each request, from its coming to its end
+	accepts  chan struct{} // one taken by each Commands.Accept
+	intake   *lanes        // by person: record and acknowledge
+	work     *lanes        // by person: commands, and what is quickly read
+	watching *lanes        // by request: waits for busy checks
+	notes    *lanes        // by request: refusals that no acknowledgement can carry
+
+	ctx    context.Context // of all work
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+
+	mu      sync.Mutex
+	stopped bool
+	stopRun context.CancelFunc // nil before Run
+	ran     chan struct{}      // closed when Run has returned
+}
+
+// NewInbound makes an Inbound. It does nothing before Run.
+func NewInbound(config InboundConfig) *Inbound {
+	if config.Workers == 0 {
+		config.Workers = 16
+	}
+	if config.Queue == 0 {
+		config.Queue = 256
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	timing := defaultTiming()
+	if config.Silence != 0 {
+		timing.silence = config.Silence
+	}
+	capacity := config.Workers + config.Queue
+	in := &Inbound{
+		config:   config,
+		places:   make(chan struct{}, capacity),
+		accepts:  make(chan struct{}, capacity),
+		intake:   newLanes(32, capacity),
+		work:     newLanes(config.Workers, capacity),
+		watching: newLanes(capacity, capacity),
+		notes:    newLanes(4, 64),
+		ran:      make(chan struct{}),
+	}
+	in.ctx, in.cancel = context.WithCancel(context.Background())
+	in.busy = newBusyDesk(in.ctx, config.Busy, config.Log, config.Now, &in.tasks)
+	open := func(ctx context.Context) (string, error) { return openConnection(ctx, config.Client) }
+	in.socket = newSocket(open, in.receive, config.Log, config.Now, timing)
+	return in
+}
+
+// Health reports whether Slack's socket is connected, when anything was last
+// heard on it, and what last went wrong with it, nil while it is well.
+func (in *Inbound) Health() (connected bool, lastHeard time.Time, lastErr error) {
+	return in.socket.health()
+}
+
+// Run takes in what people ask for until ctx ends or Shutdown is called, and
+// then returns nil, once what came was acknowledged and the socket is closed.
+// What was taken in is worked on until Shutdown. It returns earlier only where
+// nobody but an operator can help: ErrMisconfigured. Run is called once.
+func (in *Inbound) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in.mu.Lock()
+	if in.stopped || in.stopRun != nil {
+		in.mu.Unlock()
+		return errors.New("an Inbound runs only once")
+	}
+	in.stopRun = cancel
+	in.mu.Unlock()
+	defer close(in.ran)
+
+	if err := in.login(ctx); err != nil {
+		return err
+	}
+	err := in.socket.run(ctx)
+	in.intake.stop()
+	settling, settled := context.WithTimeout(context.Background(), takeInWithin+in.socket.timing.write)
+	defer settled()
+	if in.intake.wait(settling) != nil {
+		in.config.Log.Error("closing the connection to Slack before all that came is acknowledged")
+	}
+	in.socket.close()
+	return err
+}
+
+// login finds out which workspace the bot serves, however long it takes.
+func (in *Inbound) login(ctx context.Context) error {
+	for failures := 1; ; failures++ {
+		trying, cancel := context.WithTimeout(ctx, in.socket.timing.connect)
+		team, err := ownTeam(trying, in.config.Client)
+		cancel()
+		if err == nil {
+			in.team.Store(&team)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		in.socket.failed(err)
+		if err := misconfigured(err); err != nil {
+			return err
+		}
+		wait := max(in.socket.wait(failures), retryAfter(err))
+		in.config.Log.Warn("cannot log in to Slack", "error", err, "attempt", failures, "retry_in", wait)
+		sleep(ctx, wait)
+	}
+}
+
+// Shutdown stops Run, finishes what was taken in, and waits for all goroutines.
+// When ctx ends, it ends the work on what has begun and leaves the rest, which
+// is recorded, to whoever takes it up from the store. It returns an error
+// where something was left so.
+func (in *Inbound) Shutdown(ctx context.Context) error {
+	in.mu.Lock()
+	in.stopped = true
+	stop := in.stopRun
+	in.mu.Unlock()
+	if stop != nil {
+		stop()
+		select {
+		case <-in.ran:
+		case <-ctx.Done():
+		}
+	}
+	all := []*lanes{in.intake, in.work, in.watching, in.notes}
+	for _, l := range all {
+		if l.wait(ctx) != nil {
+			break
+		}
+	}
+	left := 0
+	for _, l := range all {
+		left += l.drop()
+	}
+	interrupted := ctx.Err() != nil
+	in.cancel()
+
+	joining, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinWithin)
+	defer cancel()
+	var stuck error
+	for _, l := range all {
+		stuck = errors.Join(stuck, l.wait(joining))
+	}
+	tasks := make(chan struct{})
+	go func() { in.tasks.Wait(); close(tasks) }()
+	select {
+	case <-tasks:
+	case <-joining.Done():
+		stuck = errors.Join(stuck, joining.Err())
+	}
+	switch {
+	case stuck != nil:
+		return fmt.Errorf("cannot end all work on what came from Slack: %w", stuck)
+	case interrupted:
+		return fmt.Errorf("ended the work on what came from Slack before it was done, with %d requests not begun: %w", left, ctx.Err())
+	}
+	return nil
+}
+
+// receive takes one envelope in. It does not block the connection's reader.
+func (in *Inbound) receive(e *envelope) {
+	r := in.parse(e)
+	select {
+	case in.places <- struct{}{}:
+	default:
+		in.turnDown(e, r, turnedDownFull)
+		return
+	}
+	leave := func() { <-in.places }
+	if !in.intake.submit(orElse(r.Person, e.ID), func() { in.takeIn(e, r, leave) }) {
+		leave()
+		in.turnDown(e, r, turnedDownStopping)
+	}
+}
+
+// parse returns what the envelope asks for; nothing, where it can't be read.
+func (in *Inbound) parse(e *envelope) (r request) {
+	defer func() {
+		if p := recover(); p != nil {
+			in.config.Log.Error("panic while reading an envelope", "envelope", e.ID, "panic", p, "stack", string(debug.Stack()))
+			r = request{ID: e.ID, Ask: askNothing, Received: e.Received}
+		}
+	}()
+	r, err := parseEnvelope(e)
+	switch {
+	case err != nil:
+		in.config.Log.Warn("ignoring an envelope that cannot be read", "envelope", e.ID, "type", e.Type, "error", err)
+	case r.Ask == askNothing:
+		in.config.Log.Debug("ignoring an envelope", "envelope", e.ID, "type", e.Type, "retry", e.Retry)
+	}
+	return r
+}
+
+// takeIn has a request recorded, if need be, acknowledges it, and hands it on.
+// It calls leave when nothing more is to be done for the request.
+func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
+	handedOn, acknowledged := false, false
+	defer func() {
+		if p := recover(); p != nil {
+			in.logger(r).Error("panic while taking in a request", "panic", p, "stack", string(debug.Stack()))
+			if !acknowledged {
+				in.turnDown(e, r, sorry)
+			}
+		}
+		if !handedOn {
+			leave()
+		}
+	}()
+	ctx, cancel := context.WithTimeout(in.ctx, takeInWithin-in.config.Now().Sub(e.Received))
+	defer cancel()
+
+	handOn := func(l *lanes, key string, f func(context.Context, request), within time.Duration) {
+		handedOn = l.submit(key, func() {
+			defer leave()
+			ctx, cancel := context.WithTimeout(in.ctx, within)
+			defer cancel()
+			f(ctx, r)
+		})
+	}
+	switch {
+	case r.Ask == askNothing:
+		in.ack(e, r, nil)
+	case r.Ask == askBusy:
+		in.ack(e, r, nil)
+		acknowledged = true
+		handOn(in.watching, r.ID, in.answer, busyWithin+answerWithin)
+	case !r.Ask.changes():
+		in.ack(e, r, nil)
+		acknowledged = true
+		handOn(in.work, r.Person, in.answer, answerWithin)
+	default:
+		if why := in.refuses(ctx, r); why != "" {
+			in.logger(r).Info("refused a command")
+			in.turnDown(e, r, why)
+			return
+		}
+		fresh, why := in.accept(ctx, r)
+		if why != "" {
+			in.turnDown(e, r, why)
+			return
+		}
+		in.ack(e, r, nil)
+		acknowledged = true
+		if !fresh {
+			in.logger(r).Info("ignoring a command that came before")
+			return
+		}
+		handOn(in.work, r.Person, in.do, commandWithin)
+	}
+}
+
+// accept has the command recorded, and reports whether it was new, or why it
+// is turned down. It returns in time even if the store does not; a command
+// that turns out to have been recorded after all is then recorded as failed.
+func (in *Inbound) accept(ctx context.Context, r request) (fresh bool, why string) {
+	if ctx.Err() != nil {
+		return false, turnedDownStore
+	}
+	select {
+	case in.accepts <- struct{}{}:
+	default:
+		return false, turnedDownStore
+	}
+	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
+	defer cancel()
+	c := r.command()
+	var err error
+	var settled atomic.Bool // by the record or by the end of the time
+	recorded := make(chan struct{})
+	in.tasks.Go(func() {
+		defer func() { <-in.accepts }()
+		f, e := in.record(ctx, c)
+		if settled.CompareAndSwap(false, true) {
+			fresh, err = f, e
+			close(recorded)
+		} else if e == nil && f {
+			in.logger(r).Error("a command was recorded only after its asker was told that it was not")
+			in.fail(c)
+		}
+	})
+	select {
+	case <-recorded:
+	case <-ctx.Done():
+		if settled.CompareAndSwap(false, true) {
+			in.logger(r).Error("a command was not recorded in time")
+			return false, turnedDownLate
+		}
+		<-recorded
+	}
+	if err != nil {
+		in.logger(r).Error("a command cannot be recorded", "error", err)
+		if ctx.Err() != nil || errors.Is(err, deploytoken.ErrAmbiguous) {
+			return false, turnedDownLate
+		}
+		return false, turnedDownStore
+	}
+	return fresh, ""
+}
+
+// record calls Commands.Accept, with a panic as an error.
+func (in *Inbound) record(ctx context.Context, c deploytoken.Command) (fresh bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return in.config.Commands.Accept(ctx, c)
+}
+
+// do works on a recorded command.
+func (in *Inbound) do(ctx context.Context, r request) {
+	log := in.logger(r)
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("panic in a command", "panic", p, "stack", string(debug.Stack()))
+			in.fail(r.command())
+		}
+	}()
+	in.config.Commands.Do(ctx, r.command())
+	log.Info("worked on a command", "took", in.config.Now().Sub(r.Received))
+}
+
+// fail records that the command failed, also while shutting down.
+func (in *Inbound) fail(c deploytoken.Command) {
+	defer func() {
+		if p := recover(); p != nil {
+			in.config.Log.Error("panic while recording that a command failed", "envelope", c.ID, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), failWithin)
+	defer cancel()
+	in.config.Commands.Fail(ctx, c)
+}
+
+// answer answers what only reads.
+func (in *Inbound) answer(ctx context.Context, r request) {
+	log := in.logger(r)
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("panic in a request", "panic", p, "stack", string(debug.Stack()))
+			in.respond(r, refusal(sorry))
+		}
+	}()
+	if why := in.refuses(ctx, r); why != "" {
+		log.Info("refused a request")
+		in.respond(r, refusal(why))
+		return
+	}
+	switch r.Ask {
+	case askStatus:
+		st, err := in.config.Commands.Status(ctx)
+		if err != nil {
+			log.Error("cannot read the status", "error", err)
+			in.respond(r, refusal(deploytoken.Explain(err)))
+			return
+		}
+		in.respond(r, statusMessage(st, r.Person, in.config.Now()))
+	case askBusy:
+		if in.config.Busy == nil {
+			in.respond(r, refusal(noBusyChecks))
+			return
+		}
+		in.answerBusy(ctx, r)
+	case askNotUnderstood:
+		in.respond(r, notUnderstood(r.Slash, r.Words))
+	default:
+		in.respond(r, helpMessage(r.Slash))
+	}
+}
+
+// respond answers so that only the asker sees it, also while shutting down. A
+// message that others see, too, is not replaced by the answer to a click on it.
+func (in *Inbound) respond(r request, m Message) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), answerWithin)
+	defer cancel()
+	var err error
+	if r.Message != "" && !r.Ephemeral {
+		err = withoutAddress(slack.PostWebhookContext(ctx, r.ResponseURL, &slack.WebhookMessage{
+			ResponseType: slack.ResponseTypeEphemeral, Text: m.Text, Blocks: blocksOf(m),
+		}))
+	} else {
+		err = in.config.Answers.Respond(ctx, r.ResponseURL, m)
+	}
+	if err != nil {
+		in.logger(r).Error("cannot answer", "error", err)
+	}
+	return err
+}
+
+// turnDown acknowledges the envelope and says why nothing more is done: in the
+// acknowledgement if it can carry that, else by the response_url.
+func (in *Inbound) turnDown(e *envelope, r request, why string) {
+	if r.Ask == askNothing {
+		in.ack(e, r, nil)
+		return
+	}
+	in.logger(r).Warn("turned a request down", "why", why)
+	if e.AcceptsResponse && r.Slash != "" {
+		m := refusal(why)
+		in.ack(e, r, slackAnswer{ResponseType: slack.ResponseTypeEphemeral, Text: m.Text, Blocks: m.Blocks})
+		return
+	}
+	in.ack(e, r, nil)
+	if !in.notes.submit(r.ID, func() { in.respond(r, refusal(why)) }) {
+		in.logger(r).Warn("could not tell the asker so")
+	}
+}
+
+// A slackAnswer is the answer that an acknowledgement carries.
+type slackAnswer struct {
+	ResponseType string        `json:"response_type"`
+	Text         string        `json:"text"`
+	Blocks       []slack.Block `json:"blocks,omitempty"`
+}
+
+func blocksOf(m Message) *slack.Blocks {
+	if len(m.Blocks) == 0 {
+		return nil
+	}
+	return &slack.Blocks{BlockSet: m.Blocks}
+}
+
+// ack acknowledges the envelope, with the answer unless it is nil.
+func (in *Inbound) ack(e *envelope, r request, answer any) {
+	err := e.ack(answer)
+	if err != nil {
+		// Slack sends an event again, and shows whoever typed a command an
+		// error; what was recorded is done all the same.
+		in.logger(r).Warn("an acknowledgement did not get through", "error", err)
+		return
+	}
+	if in.config.OnAck != nil {
+		in.config.OnAck(string(r.Ask), in.config.Now().Sub(e.Received))
+	}
+}
+
+// logger returns a logger whose lines can be followed for one request.
+func (in *Inbound) logger(r request) *slog.Logger {
+	return in.config.Log.With("envelope", r.ID, "person", r.Person, "ask", string(r.Ask))
+}
