@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+const (
+	// leaseTTL is how long a replica watches, or keeps the schedule, without
+	// renewing; after that another takes over.
+	leaseTTL = 10 * time.Second
+	// recheckAfter is how long after a write the document is read once more.
+	recheckAfter = 3 * time.Second
+	// recoverEvery is how often commands and writes that were left are looked for.
+	recoverEvery = 2 * time.Second
+	// keepEvery is how often the commands being worked on are kept.
+	keepEvery = 10 * time.Second
+	// pruneEvery is how often what is finished and old is removed from the store.
+	pruneEvery = time.Hour
+	// keepFinished is how long finished commands and delivered messages are kept.
+	keepFinished = 7 * 24 * time.Hour
+	// tickWithin bounds one turn of a loop.
+	tickWithin = time.Minute
+)
+
+// troubles logs the first of a run of failures, and the recovery from it.
+type troubles struct {
+	log  *slog.Logger
+	what string
+	last string
+}
+
+func (t *troubles) note(err error) {
+	switch {
+	case err == nil && t.last != "":
+		t.log.Info(t.what + " works again")
+		t.last = ""
+	case err != nil && err.Error() != t.last && !errors.Is(err, context.Canceled):
+		t.log.Error(t.what+" failed; trying again", "error", err)
+		t.last = err.Error()
+	}
+}
+
+// watch looks at the document while this replica has the lease, and a few
+// seconds after each of its own writes.
+func (a *App) watch(ctx context.Context) error {
+	t := troubles{log: a.log, what: "watching the document"}
+	recheck := time.NewTimer(time.Hour)
+	defer recheck.Stop()
+	renew := time.NewTimer(0)
+	defer renew.Stop()
+	var due time.Time
+	look := func() {
+		tctx, cancel := context.WithTimeout(ctx, tickWithin)
+		defer cancel()
+		again, err := a.service.Watch(tctx)
+		t.note(err)
+		due = time.Now().Add(again)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.service.Wrote():
+			recheck.Reset(recheckAfter)
+			continue
+		case <-recheck.C:
+			look()
+		case <-renew.C:
+			mine, err := a.leased(ctx, "watch")
+			switch {
+			case err != nil:
+				t.note(err)
+			case mine && !time.Now().Before(due):
+				look()
+			}
+		}
+		renew.Reset(min(leaseTTL/3, max(time.Until(due), 10*time.Millisecond)))
+	}
+}
+
+// remind wakes on the schedule, by the injected clock. Replicas whose schedules
+// fire at different times leave each other's reminders alone, as a reminder
+// keeps quiet until halfway to the next.
+func (a *App) remind(ctx context.Context, schedule cron.Schedule, location *time.Location) error {
+	t := troubles{log: a.log, what: "reminding"}
+	due := schedule.Next(a.clock().In(location))
+	return every(ctx, time.Second, func(ctx context.Context) {
+		now := a.clock().In(location)
+		if now.Before(due) {
+			return
+		}
+		next := schedule.Next(now)
+		mine, err := a.leased(ctx, "schedule")
+		if err == nil && mine {
+			err = a.service.Remind(ctx, now.Add(next.Sub(now)/2))
+		}
+		t.note(err)
+		due = next
+		if retry := now.Add(time.Minute); err != nil && retry.Before(next) {
+			due = retry
+		}
+	})
+}
+
+// recoverLeft settles and does what other replicas, or an earlier run, left.
+func (a *App) recoverLeft(ctx context.Context) error {
+	t := troubles{log: a.log, what: "recovering what was left"}
+	return every(ctx, recoverEvery, func(ctx context.Context) { t.note(a.service.Recover(ctx)) })
+}
+
+func (a *App) keep(ctx context.Context) error {
+	t := troubles{log: a.log, what: "keeping the commands being worked on"}
+	return every(ctx, keepEvery, func(ctx context.Context) { t.note(a.service.Keep(ctx)) })
+}
+
+func (a *App) prune(ctx context.Context) error {
+	t := troubles{log: a.log, what: "pruning the store"}
+	return every(ctx, pruneEvery, func(ctx context.Context) { t.note(a.store.Prune(ctx, a.clock().Add(-keepFinished))) })
+}
+
+// leased reports whether this replica has the lease on doing something for the
+// document.
+func (a *App) leased(ctx context.Context, what string) (bool, error) {
+	_, mine, err := a.store.Lease(ctx, what+":"+a.config.Google.Document, leaseTTL)
+	return mine, err
+}
+
+// every calls f at once and then after each period, until ctx ends.
+func every(ctx context.Context, period time.Duration, f func(context.Context)) error {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		tctx, cancel := context.WithTimeout(ctx, 3*tickWithin)
+		f(tctx)
+		cancel()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,303 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+)
+
+const (
+	// deliverTTL is how long a destination is a drainer's; a delivery takes at
+	// most deliverWithin of it.
+	deliverTTL    = 60 * time.Second
+	deliverWithin = 30 * time.Second
+	// deliverAtOnce bounds how many destinations are delivered to at once.
+	deliverAtOnce = 8
+	// lookEvery is how often the outbox is looked at where nothing was
+	// inserted here: a retry is due, or another replica inserted something.
+	lookEvery = 500 * time.Millisecond
+	// minBackoff and maxBackoff bound the pause before the next attempt.
+	minBackoff = time.Second
+	maxBackoff = time.Minute
+	// lateAfter is how late a message must be for several of them to become one
+	// summary.
+	lateAfter = time.Hour
+	// summaryOf bounds how many messages one summary stands for.
+	summaryOf = 20
+	// staleAnswer is how old a decision may be for its answer to speak of it as
+	// the present.
+	staleAnswer = 30 * time.Second
+	// personalFor is how long a message to a person is tried.
+	personalFor = 24 * time.Hour
+	// troubleAt is the attempt whose failure is told to the channel.
+	troubleAt = 5
+	// sweepAfter is how long after a row that was tried more than once it is
+	// looked for a double: longer than a request can be on its way.
+	sweepAfter = 10 * time.Minute
+	// sheetLag is how long to wait before reading again that a row is absent.
+	sheetLag = 2 * time.Second
+)
+
+// A messenger delivers messages to channels and people.
+type messenger interface {
+	// Deliver sends the message and returns where it stands.
+	// Errors: ErrUndeliverable (never try again), ErrAmbiguous (it may have
+	// been sent), ErrUnavailable, ErrMisconfigured.
+	Deliver(ctx context.Context, d deploytoken.Delivery) (deploytoken.Receipt, error)
+}
+
+// A drainer delivers the outbox's effects: in order for each destination, one
+// at a time, until they are delivered.
+type drainer struct {
+	outbox    deploytoken.Outbox
+	messenger messenger
+	history   deploytoken.History
+	// status reads the document, for an answer that comes late.
+	status      func(context.Context) (deploytoken.Status, error)
+	link        string
+	channel     string
+	clock       func() time.Time
+	log         *slog.Logger
+	onDelivered func(destination string, err error)
+}
+
+// run delivers until ctx ends, then finishes the deliveries under way.
+func (d *drainer) run(ctx context.Context, inserted <-chan struct{}) error {
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		busy = map[string]bool{}
+		free = make(chan struct{}, 1)
+	)
+	defer wg.Wait()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	reported := false
+	for {
+		due, err := d.outbox.Due(ctx, d.clock())
+		if err != nil && ctx.Err() == nil {
+			if !reported {
+				d.log.Error("the outbox can't be read", "error", err)
+			}
+			reported = true
+		} else {
+			reported = false
+		}
+		mu.Lock()
+		for _, destination := range due {
+			if busy[destination] || len(busy) >= deliverAtOnce {
+				continue
+			}
+			busy[destination] = true
+			wg.Go(func() {
+				// A delivery that has begun is finished when the bot stops.
+				d.drain(context.WithoutCancel(ctx), ctx.Done(), destination)
+				mu.Lock()
+				delete(busy, destination)
+				mu.Unlock()
+				select {
+				case free <- struct{}{}:
+				default:
+				}
+			})
+		}
+		mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-inserted:
+		case <-free:
+		case <-tick.C:
+		}
+	}
+}
+
+// drain delivers what is due for one destination, until nothing is or stop.
+func (d *drainer) drain(ctx context.Context, stop <-chan struct{}, destination string) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		again, err := d.next(ctx, destination)
+		if err != nil {
+			d.log.Error("delivery not recorded", "destination", destination, "error", err)
+		}
+		if err != nil || !again {
+			return
+		}
+	}
+}
+
+// next makes one attempt at the destination's first effect, and reports
+// whether there may be another one due.
+func (d *drainer) next(ctx context.Context, destination string) (again bool, err error) {
+	lease, claimed, err := d.outbox.Claim(ctx, destination, d.clock(), summaryOf, deliverTTL)
+	if err != nil || len(claimed) == 0 {
+		return false, err
+	}
+	first, done := d.gather(ctx, claimed)
+	log := d.log.With("effect", first.Key, "destination", destination, "attempt", first.Attempt)
+	dctx, cancel := context.WithTimeout(ctx, deliverWithin)
+	receipt, follow, err := d.deliver(dctx, first, log)
+	cancel()
+	if d.onDelivered != nil {
+		d.onDelivered(destination, err)
+	}
+	if err == nil {
+		log.Info("delivered", "with", len(done)-1, "late", d.clock().Sub(first.Inserted).Round(time.Millisecond))
+		return true, d.outbox.Delivered(ctx, lease, done, receipt, follow, d.clock())
+	}
+	when := d.clock().Add(backoff(first.Attempt, err))
+	personal := strings.HasPrefix(destination, deploytoken.ToPerson(""))
+	if errors.Is(err, deploytoken.ErrUndeliverable) || personal && d.clock().Sub(first.Inserted) > personalFor {
+		log.Error("given up", "error", err)
+		when = time.Time{}
+	} else {
+		log.Warn("not delivered", "again", when, "error", err)
+	}
+	if first.Attempt == troubleAt && destination != d.channel && !personal {
+		follow = append(follow, deploytoken.Effect{
+			Key: "trouble:" + first.Key, Destination: d.channel,
+			Notice: deploytoken.Notice{Kind: deploytoken.NoticeTrouble, Holding: first.Notice.Holding, Detail: deploytoken.Explain(err), At: d.clock()},
+		})
+	}
+	return when.IsZero(), d.outbox.Failed(ctx, lease, first.Key, deploytoken.Explain(err), when, follow)
+}
+
+// gather completes the first delivery of a claim, and takes along those after
+// it that one summary of late messages can stand for. It returns the keys of
+// all of them.
+func (d *drainer) gather(ctx context.Context, claimed []deploytoken.Delivery) (deploytoken.Delivery, []string) {
+	first := claimed[0]
+	now := d.clock()
+	first.At, first.Link, first.HistoryLink = now, d.link, d.history.Link()
+	done := []string{first.Key}
+	if summarised(first, now) {
+		for _, next := range claimed[1:] {
+			if !summarised(next, now) {
+				break
+			}
+			first.Late = append(first.Late, next.Notice)
+			done = append(done, next.Key)
+		}
+	}
+	if first.Notice.Kind == deploytoken.NoticeAnswer && now.Sub(first.Notice.At) > staleAnswer {
+		st, err := d.status(ctx)
+		if err != nil {
+			st = deploytoken.Status{Token: deploytoken.Token{Reason: deploytoken.Explain(err)}, Link: d.link}
+		}
+		first.Now = &st
+	}
+	return first, done
+}
+
+// summarised reports whether the delivery is one that several late ones of may
+// be told in one message.
+func summarised(d deploytoken.Delivery, now time.Time) bool {
+	if now.Sub(d.Inserted) <= lateAfter {
+		return false
+	}
+	switch d.Notice.Kind {
+	case deploytoken.NoticeTaken, deploytoken.NoticeReleased, deploytoken.NoticeChanged, deploytoken.NoticeReminder,
+		deploytoken.NoticeUnclear, deploytoken.NoticeClear, deploytoken.NoticeTrouble:
+		return true
+	case deploytoken.NoticeRetired:
+		// The message that it would edit was never sent.
+		return d.Edits.Timestamp == ""
+	}
+	return false
+}
+
+// deliver makes one attempt.
+func (d *drainer) deliver(ctx context.Context, n deploytoken.Delivery, log *slog.Logger) (r deploytoken.Receipt, follow []deploytoken.Effect, err error) {
+	defer func() {
+		// A message that can't be put into words must not stop the others.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: panic: %v", deploytoken.ErrUndeliverable, p)
+		}
+	}()
+	switch n.Notice.Kind {
+	case deploytoken.NoticeRow:
+		follow, err = d.writeRow(ctx, n, log)
+	case deploytoken.NoticeSweep:
+		err = d.sweep(ctx, n, log)
+	default:
+		r, err = d.messenger.Deliver(ctx, n)
+	}
+	return r, follow, err
+}
+
+// writeRow writes a holding's row, unless an earlier attempt is seen to have.
+func (d *drainer) writeRow(ctx context.Context, n deploytoken.Delivery, log *slog.Logger) ([]deploytoken.Effect, error) {
+	if n.Holding == nil {
+		return nil, fmt.Errorf("%w: the holding %s is not in the store", deploytoken.ErrUndeliverable, n.Notice.Holding)
+	}
+	var follow []deploytoken.Effect
+	if n.Attempt > 1 {
+		follow = []deploytoken.Effect{{
+			Key: "sweep:" + n.Holding.ID, Destination: deploytoken.ToSweep, NotBefore: d.clock().Add(sweepAfter),
+			Notice: deploytoken.Notice{Kind: deploytoken.NoticeSweep, Holding: n.Holding.ID, At: d.clock()},
+		}}
+		for look := range 2 {
+			if look > 0 && !wait(ctx, sheetLag) {
+				return nil, ctx.Err()
+			}
+			rows, err := d.history.Count(ctx, n.Holding.ID)
+			if err != nil {
+				return nil, err
+			}
+			if rows > 0 {
+				log.Info("the row was there already", "rows", rows)
+				return follow, nil
+			}
+		}
+	}
+	if err := d.history.Append(ctx, n.Holding.Entry()); err != nil {
+		return nil, err
+	}
+	return follow, nil
+}
+
+// sweep removes the doubles of a row, which a late append may have left.
+func (d *drainer) sweep(ctx context.Context, n deploytoken.Delivery, log *slog.Logger) error {
+	removed, err := d.history.RemoveDoubles(ctx, n.Notice.Holding)
+	if removed > 0 {
+		log.Warn("doubled rows removed from the history", "holding", n.Notice.Holding, "removed", removed)
+	}
+	return err
+}
+
+// backoff is how long to wait after the attempt failed: a second, doubled with
+// each attempt up to a minute, with some jitter, and no less than was asked for.
+func backoff(attempt int, err error) time.Duration {
+	pause := maxBackoff
+	if attempt < 7 {
+		pause = min(minBackoff<<(attempt-1), maxBackoff)
+	}
+	pause += rand.N(pause / 4)
+	if fault, ok := errors.AsType[*deploytoken.Fault](err); ok {
+		pause = max(pause, fault.RetryAfter)
+	}
+	return pause
+}
+
+// wait waits for t, and reports whether ctx lasted so long.
+func wait(ctx context.Context, t time.Duration) bool {
+	timer := time.NewTimer(t)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
