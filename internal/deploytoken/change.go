@@ -108,12 +108,10 @@ func (s *Service) tryClose(ctx context.Context, log *slog.Logger, i *Intent, v v
 		return err
 	}
 	now := s.clock()
-	change := Change{Document: i.Document, IfSeq: record.Seq, CloseIntent: i.Operation, Epoch: i.Epoch, At: now}
+	change := Change{Document: i.Document, IfSeq: record.Seq, CloseIntent: i.Operation, Epoch: i.Epoch, Observed: now, At: now}
 	outcome := OutcomeSuperseded
 	var token *Token
-	if v.reading.At.IsZero() {
-		change.Observed = now
-	} else {
+	if !v.reading.At.IsZero() {
 		t := Interpret(v.reading, cmp.Or(i.Written, record.LastName))
 		token = &t
 	}

@@ -1,0 +1,928 @@
+package deploytoken_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+	"github.com/open-contracting/deploytoken/internal/ledger"
+)
+
+// paper is a Deploy token document in memory: a value, a revision, marks.
+type paper struct {
+	mu       sync.Mutex
+	value    string
+	problem  string
+	revision int
+	marks    []deploytoken.Mark
+	reads    int
+	polls    int
+	// writes are the batches that landed.
+	writes []paperBatch
+	// fault, if set, is asked before each write what becomes of it.
+	fault func(n int, b paperBatch) paperFault
+	sent  int
+	// readFault, if set, is asked before each read or poll.
+	readFault func() error
+	editor    string
+	viewer    bool
+}
+
+type paperBatch struct {
+	Revision int
+	Read     string
+	Value    string
+	Mark     deploytoken.Mark
+	Removes  []deploytoken.Mark
+}
+
+// A paperFault is what goes wrong with one write: done first, then the batch
+// lands unless lost, then err is returned where it isn't nil.
+type paperFault struct {
+	first func()
+	lost  bool
+	err   error
+}
+
+func (p *paper) ID() string   { return "doc" }
+func (p *paper) Link() string { return "https://docs.example/doc" }
+
+func (p *paper) Read(ctx context.Context) (deploytoken.Reading, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reads++
+	if p.readFault != nil {
+		if err := p.readFault(); err != nil {
+			return deploytoken.Reading{}, err
+		}
+	}
+	r := deploytoken.Reading{Value: p.value, Problem: p.problem, Marks: slices.Clone(p.marks)}
+	if !p.viewer {
+		r.Revision = fmt.Sprint(p.revision)
+	}
+	return r, nil
+}
+
+func (p *paper) Revision(ctx context.Context) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.polls++
+	if p.readFault != nil {
+		if err := p.readFault(); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprint(p.revision), nil
+}
+
+func (p *paper) Prepare(r deploytoken.Reading, value string, mark deploytoken.Mark, remove []deploytoken.Mark) (deploytoken.Batch, error) {
+	if r.Revision == "" {
+		return deploytoken.Batch{}, &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured, Message: "The bot may not edit the document."}
+	}
+	var n int
+	fmt.Sscan(r.Revision, &n)
+	body, err := json.Marshal(paperBatch{Revision: n, Read: r.Value, Value: value, Mark: mark, Removes: remove})
+	return deploytoken.Batch{Revision: r.Revision, Body: body}, err
+}
+
+func (p *paper) Write(ctx context.Context, batch deploytoken.Batch) error {
+	var b paperBatch
+	if err := json.Unmarshal(batch.Body, &b); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.sent++
+	n, fault := p.sent, p.fault
+	p.mu.Unlock()
+	var f paperFault
+	if fault != nil {
+		f = fault(n, b)
+	}
+	if f.first != nil {
+		f.first()
+	}
+	if f.lost {
+		return f.err
+	}
+	if err := p.land(b); err != nil {
+		return errors.Join(f.err, err)
+	}
+	return f.err
+}
+
+func (p *paper) land(b paperBatch) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b.Revision != p.revision {
+		return deploytoken.ErrConflict
+	}
+	p.revision++
+	p.value = b.Value
+	p.marks = slices.DeleteFunc(p.marks, func(m deploytoken.Mark) bool { return slices.Contains(b.Removes, m) })
+	p.marks = append(p.marks, b.Mark)
+	p.writes = append(p.writes, b)
+	return nil
+}
+
+func (p *paper) LastEditor(ctx context.Context) (string, error) { return p.editor, nil }
+
+// edit changes the value by hand.
+func (p *paper) edit(value string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.value = value
+	p.revision++
+}
+
+func (p *paper) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.value
+}
+
+// people is a channel of people, by Slack user ID.
+type people map[string]string
+
+func (d people) Person(ctx context.Context, id string) (deploytoken.Person, error) {
+	name, ok := d[id]
+	if !ok {
+		return deploytoken.Person{}, &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured, Message: "No such person."}
+	}
+	return deploytoken.Person{ID: id, Name: name}, nil
+}
+
+func (d people) Match(ctx context.Context, name string) (found []deploytoken.Person, err error) {
+	for id, n := range d {
+		if strings.EqualFold(n, name) || strings.EqualFold(strings.Fields(n)[0], name) {
+			found = append(found, deploytoken.Person{ID: id, Name: n})
+		}
+	}
+	return found, nil
+}
+
+// A team is a service with its ports, and what its people were told.
+type team struct {
+	*deploytoken.Service
+	t     *testing.T
+	paper *paper
+	store *ledger.Store
+	url   string
+	n     int
+}
+
+const ana, bob, ann = "UANA", "UBOB", "UANN"
+
+func newTeam(t *testing.T) *team {
+	t.Helper()
+	return (&team{t: t, paper: &paper{value: "Nobody", revision: 1}, url: "sqlite:" + filepath.Join(t.TempDir(), "store.db")}).start()
+}
+
+// start opens the store and starts a service on it, as a restart does.
+func (m *team) start() *team {
+	m.t.Helper()
+	store, err := ledger.Open(context.Background(), m.url, ledger.Options{Exclusive: true})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.store = store
+	m.t.Cleanup(func() { store.Close() })
+	m.Service = m.service()
+	return m
+}
+
+func (m *team) service() *deploytoken.Service {
+	return deploytoken.New(deploytoken.Config{
+		Document: m.paper, Directory: people{ana: "Ana Díaz", bob: "Bob Ray", ann: "Ann Ray"}, Ledger: m.store,
+		Channel: "C1", StaleAfter: 2 * time.Hour, WatchInterval: 15 * time.Second,
+	})
+}
+
+// restart closes the store under the service, as a crash does, and starts anew.
+func (m *team) restart() {
+	m.store.Close()
+	m.start()
+}
+
+func (m *team) command(kind deploytoken.Kind, person, words string) deploytoken.Command {
+	m.n++
+	return deploytoken.Command{ID: fmt.Sprintf("e%d", m.n), Kind: kind, PersonID: person, Words: words, At: time.Now()}
+}
+
+func (m *team) accept(c deploytoken.Command) deploytoken.Command {
+	m.t.Helper()
+	c.Document = "doc"
+	fresh, err := m.Accept(context.Background(), c)
+	if err != nil || !fresh {
+		m.t.Fatalf("accept: %v %v", fresh, err)
+	}
+	if got, _, _ := m.store.Command(context.Background(), c.ID); got != nil {
+		c.Holding = got.Holding
+	}
+	return c
+}
+
+func (m *team) do(kind deploytoken.Kind, person, words string) deploytoken.Outcome {
+	m.t.Helper()
+	return m.run(m.command(kind, person, words))
+}
+
+// click is a command by a button that stands for a holding.
+func (m *team) click(kind deploytoken.Kind, person, holding string) deploytoken.Outcome {
+	m.t.Helper()
+	c := m.command(kind, person, "")
+	c.Holding, c.Message = holding, "1.1"
+	return m.run(c)
+}
+
+func (m *team) run(c deploytoken.Command) deploytoken.Outcome {
+	m.t.Helper()
+	m.Do(context.Background(), m.accept(c))
+	return m.outcome(c.ID)
+}
+
+func (m *team) outcome(id string) deploytoken.Outcome {
+	m.t.Helper()
+	c, o, err := m.store.Command(context.Background(), id)
+	if err != nil || c == nil {
+		m.t.Fatalf("command %s: %v %v", id, c, err)
+	}
+	return o
+}
+
+func (m *team) record() deploytoken.Record {
+	m.t.Helper()
+	r, err := m.store.Record(context.Background(), "doc")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return r
+}
+
+func (m *team) watch() time.Duration {
+	m.t.Helper()
+	again, err := m.Watch(context.Background())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return again
+}
+
+// notice watches until a change by hand counts.
+func (m *team) notice() {
+	m.t.Helper()
+	for again := m.watch(); again < 15*time.Second; again = m.watch() {
+		time.Sleep(again)
+	}
+}
+
+// delivered delivers the outbox and returns what it held: "destination kind
+// outcome", in order for each destination.
+func (m *team) delivered() (told []string) {
+	m.t.Helper()
+	ctx := context.Background()
+	for {
+		due, err := m.store.Due(ctx, time.Now())
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		if len(due) == 0 {
+			return told
+		}
+		slices.Sort(due)
+		for _, destination := range due {
+			lease, found, err := m.store.Claim(ctx, destination, time.Now(), 100, time.Minute)
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			var keys []string
+			for _, d := range found {
+				told = append(told, strings.TrimSpace(fmt.Sprintf("%s %s %s", destination, d.Notice.Kind, d.Notice.Outcome)))
+				keys = append(keys, d.Key)
+			}
+			if err := m.store.Delivered(ctx, lease, keys, deploytoken.Receipt{}, nil, time.Now()); err != nil {
+				m.t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (m *team) expect(got deploytoken.Outcome, want deploytoken.Outcome) {
+	m.t.Helper()
+	if got != want {
+		m.t.Fatalf("outcome %q, want %q", got, want)
+	}
+}
+
+func (m *team) says(want string) {
+	m.t.Helper()
+	if got := m.paper.text(); got != want {
+		m.t.Fatalf("the document says %q, want %q", got, want)
+	}
+}
+
+func (m *team) told(want ...string) {
+	m.t.Helper()
+	if got := m.delivered(); !slices.Equal(got, want) {
+		m.t.Fatalf("told\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+func scenario(t *testing.T, name string, f func(*team)) {
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			m := newTeam(t)
+			defer func() { m.store.Close() }()
+			f(m)
+		})
+	})
+}
+
+func TestTakeAndRelease(t *testing.T) {
+	scenario(t, "take, refuse another, release", func(m *team) {
+		m.expect(m.do(deploytoken.KindTake, ana, "the registry"), deploytoken.OutcomeTaken)
+		m.says("Ana Díaz")
+		time.Sleep(time.Minute)
+		m.expect(m.do(deploytoken.KindTake, bob, ""), deploytoken.OutcomeHeld)
+		m.expect(m.do(deploytoken.KindRelease, bob, ""), deploytoken.OutcomeHeld)
+		m.says("Ana Díaz")
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeAlreadyYours)
+		m.expect(m.do(deploytoken.KindRelease, ana, "upgraded it"), deploytoken.OutcomeReleased)
+		m.says("Nobody")
+		m.told(
+			"channel:C1 taken", "channel:C1 retired", "channel:C1 released",
+			"person:UANA answer taken", "person:UANA answer already-yours", "person:UANA answer released",
+			"person:UBOB answer held", "person:UBOB answer held",
+			"sheet row")
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeFree)
+	})
+	scenario(t, "the row tells of the holding", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "the registry")
+		taken := time.Now()
+		id := m.record().Holding.ID
+		time.Sleep(time.Hour)
+		m.do(deploytoken.KindRelease, ana, "upgraded it")
+		h, err := m.store.Holding(context.Background(), id)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		e := h.Entry()
+		if e.ID != id || e.Name != "Ana Díaz" || e.Purpose != "the registry" || e.Summary != "upgraded it" ||
+			!e.Taken.Equal(taken) || e.Released.Sub(e.Taken) != time.Hour {
+			m.t.Errorf("entry %+v", e)
+		}
+	})
+	scenario(t, "one mark in the document, the latest", func(m *team) {
+		for range 3 {
+			m.do(deploytoken.KindTake, ana, "")
+			m.do(deploytoken.KindRelease, ana, "")
+		}
+		if len(m.paper.marks) != 1 || m.paper.marks[0].Store != m.store.StoreID() {
+			m.t.Errorf("marks %v", m.paper.marks)
+		}
+	})
+	scenario(t, "two round trips, and one when the watcher has just looked", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		if m.paper.reads != 1 || m.paper.sent != 1 {
+			m.t.Errorf("%d reads, %d writes", m.paper.reads, m.paper.sent)
+		}
+		m.watch()
+		m.paper.reads, m.paper.sent = 0, 0
+		m.do(deploytoken.KindRelease, ana, "")
+		if m.paper.reads != 0 || m.paper.sent != 1 {
+			m.t.Errorf("%d reads, %d writes", m.paper.reads, m.paper.sent)
+		}
+	})
+	scenario(t, "a take that was asked for too long ago", func(m *team) {
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		time.Sleep(3 * time.Minute)
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTooLate)
+		m.says("Nobody")
+	})
+	scenario(t, "a button for an earlier holding releases nothing", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		old := m.record().Holding.ID
+		m.do(deploytoken.KindRelease, ana, "")
+		m.do(deploytoken.KindTake, ana, "")
+		m.expect(m.click(deploytoken.KindRelease, ana, old), deploytoken.OutcomeEnded)
+		m.says("Ana Díaz")
+		m.expect(m.click(deploytoken.KindRelease, ana, m.record().Holding.ID), deploytoken.OutcomeReleased)
+	})
+	scenario(t, "a name with Nobody in it is refused", func(m *team) {
+		c := m.accept(m.command(deploytoken.KindTake, "UX", ""))
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeRefused)
+	})
+	scenario(t, "a viewer can't take", func(m *team) {
+		m.paper.viewer = true
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeRefused)
+		m.says("Nobody")
+	})
+	scenario(t, "an unclear document is left alone", func(m *team) {
+		m.paper.edit("Nobody Ana")
+		m.expect(m.do(deploytoken.KindTake, bob, ""), deploytoken.OutcomeUnclear)
+		m.says("Nobody Ana")
+	})
+	scenario(t, "a duplicate does nothing", func(m *team) {
+		c := m.command(deploytoken.KindTake, ana, "")
+		m.run(c)
+		if fresh, err := m.Accept(context.Background(), c); fresh || err != nil {
+			m.t.Errorf("accepted twice: %v %v", fresh, err)
+		}
+		// Done all the same, it must change nothing.
+		m.Do(context.Background(), c)
+		m.told("channel:C1 taken", "person:UANA answer taken")
+	})
+}
+
+func TestManyTakes(t *testing.T) {
+	scenario(t, "32 at once", func(m *team) {
+		services := []*deploytoken.Service{m.Service, m.service(), m.service()}
+		var wg sync.WaitGroup
+		var commands []deploytoken.Command
+		for i := range 32 {
+			commands = append(commands, m.accept(m.command(deploytoken.KindTake, []string{ana, bob, ann}[i%3], "")))
+		}
+		for i, c := range commands {
+			wg.Go(func() { services[i%3].Do(context.Background(), c) })
+		}
+		wg.Wait()
+		count := map[deploytoken.Outcome]int{}
+		for _, c := range commands {
+			count[m.outcome(c.ID)]++
+		}
+		if count[deploytoken.OutcomeTaken] != 1 || count[deploytoken.OutcomeTaken]+count[deploytoken.OutcomeHeld]+count[deploytoken.OutcomeAlreadyYours] != 32 {
+			m.t.Errorf("outcomes %v", count)
+		}
+		for _, w := range m.paper.writes {
+			if w.Value != deploytoken.Nobody && w.Read != deploytoken.Nobody {
+				m.t.Errorf("%q was written over %q", w.Value, w.Read)
+			}
+		}
+	})
+}
+
+func TestConflicts(t *testing.T) {
+	scenario(t, "someone types a name between read and write", func(m *team) {
+		m.paper.fault = func(n int, b paperBatch) paperFault {
+			if n == 1 {
+				return paperFault{first: func() { m.paper.edit("Bob Ray") }}
+			}
+			return paperFault{}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeHeld)
+		m.says("Bob Ray")
+		if m.record().IntentOpen {
+			m.t.Error("the intent is open")
+		}
+	})
+	scenario(t, "the revision changes for nothing", func(m *team) {
+		m.paper.fault = func(n int, b paperBatch) paperFault {
+			if n < 4 {
+				return paperFault{first: func() { m.paper.edit("Nobody") }}
+			}
+			return paperFault{}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "it never stops changing", func(m *team) {
+		m.paper.fault = func(n int, b paperBatch) paperFault {
+			return paperFault{first: func() { m.paper.edit("Nobody") }}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeContended)
+		if m.paper.sent != 5 {
+			m.t.Errorf("%d writes", m.paper.sent)
+		}
+		m.paper.fault = nil
+		m.expect(m.do(deploytoken.KindTake, bob, ""), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "the asker's own name typed between read and write", func(m *team) {
+		m.paper.fault = func(n int, b paperBatch) paperFault {
+			return paperFault{first: func() { m.paper.edit("Ana Díaz") }}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeAlreadyYours)
+		if h := m.record().Holding; h == nil || h.PersonID != ana || !h.ByHand {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+}
+
+func TestAmbiguousWrites(t *testing.T) {
+	ambiguous := &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: "Google gave no answer."}
+	once := func(f paperFault) func(int, paperBatch) paperFault {
+		return func(n int, _ paperBatch) paperFault {
+			if n == 1 {
+				return f
+			}
+			return paperFault{}
+		}
+	}
+	scenario(t, "it landed, and the answer was lost", func(m *team) {
+		m.paper.fault = once(paperFault{err: ambiguous})
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+		if len(m.paper.writes) != 1 {
+			m.t.Errorf("%d writes landed", len(m.paper.writes))
+		}
+	})
+	scenario(t, "it was lost, and lands the second time", func(m *team) {
+		m.paper.fault = once(paperFault{lost: true, err: ambiguous})
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "it was lost, and someone else's name stands there since", func(m *team) {
+		m.paper.fault = once(paperFault{first: func() { m.paper.edit("Bob Ray") }, lost: true, err: ambiguous})
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeSuperseded)
+		m.says("Bob Ray")
+		m.notice()
+		if h := m.record().Holding; h == nil || h.PersonID != bob {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+	scenario(t, "it landed, and was written over before anyone could know", func(m *team) {
+		m.paper.fault = func(n int, b paperBatch) paperFault {
+			switch n {
+			case 1:
+				return paperFault{err: ambiguous}
+			case 2:
+				return paperFault{first: func() { m.paper.edit("Bob Ray") }}
+			}
+			return paperFault{}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeSuperseded)
+		m.notice()
+		m.told(
+			"channel:C1 taken", "channel:C1 retired", "channel:C1 changed",
+			"person:UANA answer superseded", "person:UANA displaced", "sheet row")
+	})
+	scenario(t, "the revision can't be used any more, and it had landed", func(m *team) {
+		m.paper.fault = func(n int, b paperBatch) paperFault {
+			switch n {
+			case 1:
+				return paperFault{err: ambiguous}
+			case 2:
+				return paperFault{lost: true, err: deploytoken.ErrGuardUnusable}
+			}
+			return paperFault{}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "the revision can't be used any more, and it had not landed", func(m *team) {
+		m.paper.fault = func(n int, b paperBatch) paperFault {
+			switch n {
+			case 1:
+				return paperFault{lost: true, err: ambiguous}
+			case 2:
+				return paperFault{lost: true, err: deploytoken.ErrGuardUnusable}
+			}
+			return paperFault{}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+		if len(m.paper.writes) != 2 || m.paper.writes[0].Value != "Nobody" {
+			m.t.Errorf("writes %+v", m.paper.writes)
+		}
+	})
+	scenario(t, "no answer for long: pending, then settled", func(m *team) {
+		m.paper.fault = func(n int, b paperBatch) paperFault { return paperFault{lost: true, err: ambiguous} }
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), "")
+		m.told("person:UANA pending")
+		if !m.record().IntentOpen {
+			m.t.Fatal("the intent is closed")
+		}
+		if again := m.watch(); again != time.Second || m.record().Holding != nil {
+			m.t.Errorf("watched while a write may land: %v", again)
+		}
+		m.paper.fault = nil
+		if err := m.Recover(context.Background()); err != nil {
+			m.t.Fatal(err)
+		}
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+		m.told("channel:C1 taken", "person:UANA answer taken")
+	})
+	scenario(t, "others wait for a write that may land", func(m *team) {
+		m.paper.fault = func(n int, b paperBatch) paperFault { return paperFault{lost: true, err: ambiguous} }
+		m.Do(context.Background(), m.accept(m.command(deploytoken.KindTake, ana, "")))
+		m.expect(m.do(deploytoken.KindTake, bob, ""), deploytoken.OutcomeTooLate)
+		m.says("Nobody")
+	})
+}
+
+func TestRestart(t *testing.T) {
+	ambiguous := &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: "Google gave no answer."}
+	// die makes the write with the given number the last thing that happens.
+	die := func(m *team, lost bool) func(int, paperBatch) paperFault {
+		return func(int, paperBatch) paperFault {
+			return paperFault{lost: lost, first: func() { m.store.Close() }, err: ambiguous}
+		}
+	}
+	for _, lost := range []bool{false, true} {
+		scenario(t, fmt.Sprintf("killed during a take's write, lost %v", lost), func(m *team) {
+			m.paper.fault = die(m, lost)
+			c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+			m.Do(expiring(m.t), c)
+			m.paper.fault = nil
+			m.restart()
+			m.Recover(context.Background())
+			m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+			m.says("Ana Díaz")
+			m.told("channel:C1 taken", "person:UANA answer taken")
+		})
+		scenario(t, fmt.Sprintf("killed during a release's write, lost %v", lost), func(m *team) {
+			m.do(deploytoken.KindTake, ana, "")
+			m.delivered()
+			m.paper.fault = die(m, lost)
+			c := m.accept(m.command(deploytoken.KindRelease, ana, "done"))
+			m.Do(expiring(m.t), c)
+			m.paper.fault = nil
+			m.restart()
+			time.Sleep(time.Hour)
+			m.Recover(context.Background())
+			m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
+			m.says("Nobody")
+			m.told("channel:C1 retired", "channel:C1 released", "person:UANA answer released", "sheet row")
+		})
+	}
+	scenario(t, "a command that was accepted and left", func(m *team) {
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.restart()
+		m.Recover(context.Background())
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "a take that was left for too long", func(m *team) {
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.restart()
+		time.Sleep(time.Hour)
+		m.Recover(context.Background())
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTooLate)
+		m.says("Nobody")
+	})
+	scenario(t, "nothing is announced twice", func(m *team) {
+		m.watch()
+		m.paper.edit("Bob Ray")
+		m.notice()
+		m.told("channel:C1 changed")
+		m.restart()
+		m.notice()
+		m.told()
+	})
+	scenario(t, "the store is lost", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		old := m.store.StoreID()
+		m.url = "sqlite:" + filepath.Join(m.t.TempDir(), "other.db")
+		m.restart()
+		if m.store.StoreID() == old {
+			m.t.Fatal("the same store")
+		}
+		m.notice()
+		m.told()
+		h := m.record().Holding
+		if h == nil || h.Name != "Ana Díaz" || h.PersonID != ana || h.SinceKnown {
+			m.t.Fatalf("holding %+v", h)
+		}
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeReleased)
+		if len(m.paper.marks) != 1 || m.paper.marks[0].Store != m.store.StoreID() {
+			m.t.Errorf("marks %v", m.paper.marks)
+		}
+	})
+}
+
+// expiring is a context that ends soon, as a process that is killed does.
+func expiring(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestWatch(t *testing.T) {
+	scenario(t, "the first look announces nothing", func(m *team) {
+		m.paper.edit("Bob Ray")
+		m.notice()
+		m.told()
+		if h := m.record().Holding; h == nil || h.PersonID != bob || h.SinceKnown || !h.ByHand {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+	scenario(t, "a change counts once it has been seen twice", func(m *team) {
+		m.watch()
+		m.paper.edit("B")
+		m.watch()
+		time.Sleep(4 * time.Second)
+		m.paper.edit("Bob Ray")
+		m.watch()
+		time.Sleep(4 * time.Second)
+		m.watch()
+		m.told()
+		time.Sleep(time.Second)
+		m.watch()
+		m.told("channel:C1 changed")
+		if h := m.record().Holding; h == nil || h.Name != "Bob Ray" || !h.SinceKnown {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+	scenario(t, "a name typed over another", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		m.paper.edit("Bob Ray")
+		m.notice()
+		m.told("channel:C1 retired", "channel:C1 changed", "person:UANA displaced", "sheet row")
+		m.expect(m.do(deploytoken.KindRelease, bob, ""), deploytoken.OutcomeReleased)
+	})
+	scenario(t, "the holder clears it by hand and isn't told so", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		m.paper.editor = "Ana Díaz"
+		m.paper.edit("Nobody")
+		m.notice()
+		m.told("channel:C1 retired", "channel:C1 changed", "sheet row")
+	})
+	scenario(t, "the same name typed over itself changes nothing", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		before := m.record().Holding.ID
+		m.paper.edit("Ana  Díaz")
+		m.notice()
+		m.told()
+		if after := m.record().Holding; after == nil || after.ID != before {
+			m.t.Errorf("holding %+v", after)
+		}
+	})
+	scenario(t, "the same name's return is a new holding", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		before := m.record().Holding.ID
+		m.paper.edit("Nobody")
+		m.notice()
+		m.paper.edit("Ana Díaz")
+		m.notice()
+		if after := m.record().Holding; after == nil || after.ID == before {
+			m.t.Errorf("holding %+v", after)
+		}
+	})
+	scenario(t, "unclear is told once, and that it is clear again", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		m.paper.edit("Ana Díaz Bob")
+		m.notice()
+		m.notice()
+		m.told("channel:C1 unclear")
+		if m.record().Holding == nil {
+			m.t.Error("the holding ended")
+		}
+		m.paper.edit("Ana Díaz")
+		m.notice()
+		m.told("channel:C1 clear")
+	})
+	scenario(t, "after the bot was blind", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		m.watch()
+		seen := time.Now()
+		time.Sleep(5 * time.Hour)
+		m.paper.edit("Bob Ray")
+		m.notice()
+		_, d, err := m.store.Claim(context.Background(), "channel:C1", time.Now(), 9, time.Minute)
+		if err != nil || len(d) != 2 {
+			m.t.Fatalf("%v %v", d, err)
+		}
+		if got := d[1].Notice.BlindSince; got.Sub(seen).Abs() > time.Second {
+			m.t.Errorf("blind since %v, want %v", got, seen)
+		}
+		if m.record().Holding.SinceKnown {
+			m.t.Error("pretends to know since when")
+		}
+	})
+	scenario(t, "a release of what was typed a moment ago", func(m *team) {
+		m.watch()
+		m.paper.edit("Ana")
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeReleased)
+		m.says("Nobody")
+		m.told("channel:C1 changed", "channel:C1 retired", "channel:C1 released", "person:UANA answer released", "sheet row")
+	})
+	scenario(t, "a release of what the holder has just cleared keeps the summary", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		id := m.record().Holding.ID
+		m.paper.edit("Nobody")
+		m.expect(m.do(deploytoken.KindRelease, ana, "restarted it"), deploytoken.OutcomeEnded)
+		h, _ := m.store.Holding(context.Background(), id)
+		if h.Entry().Summary != "restarted it" || !h.EndedByHand {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+	scenario(t, "a take of what its holder has cleared ends that holding", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		m.paper.edit("Nobody")
+		m.expect(m.do(deploytoken.KindTake, bob, ""), deploytoken.OutcomeTaken)
+		m.told("channel:C1 retired", "channel:C1 changed", "channel:C1 taken", "person:UBOB answer taken", "sheet row")
+	})
+	scenario(t, "it costs one poll, and no read, while nothing changes", func(m *team) {
+		m.watch()
+		m.paper.reads = 0
+		for range 10 {
+			time.Sleep(m.watch())
+		}
+		if m.paper.reads != 0 || m.paper.polls != 10 {
+			m.t.Errorf("%d reads, %d polls", m.paper.reads, m.paper.polls)
+		}
+	})
+}
+
+func TestWhoseName(t *testing.T) {
+	scenario(t, "a name that could be several people's", func(m *team) {
+		d := people{ana: "Ana Díaz", bob: "Ana Ray"}
+		m.Service = deploytoken.New(deploytoken.Config{Document: m.paper, Directory: d, Ledger: m.store, Channel: "C1", StaleAfter: time.Hour})
+		m.paper.edit("Ana")
+		m.notice()
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeMaybeYours)
+		m.says("Ana")
+		m.expect(m.click(deploytoken.KindClaim, bob, m.record().Holding.ID), deploytoken.OutcomeClaimed)
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeHeld)
+		m.expect(m.do(deploytoken.KindRelease, bob, ""), deploytoken.OutcomeReleased)
+	})
+}
+
+func TestRemind(t *testing.T) {
+	remind := func(m *team) {
+		m.t.Helper()
+		if err := m.Remind(context.Background(), time.Now().Add(30*time.Minute)); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	scenario(t, "once for each tick, later ones in the thread", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		time.Sleep(time.Hour)
+		remind(m)
+		m.told()
+		time.Sleep(time.Hour)
+		remind(m)
+		remind(m)
+		m.told("channel:C1 reminder")
+		time.Sleep(time.Hour)
+		remind(m)
+		_, d, _ := m.store.Claim(context.Background(), "channel:C1", time.Now(), 9, time.Minute)
+		if len(d) != 1 || d[0].Notice.Number != 2 || d[0].Notice.Thread == "" {
+			m.t.Errorf("delivery %+v", d)
+		}
+	})
+	scenario(t, "still working", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		time.Sleep(2 * time.Hour)
+		remind(m)
+		m.expect(m.click(deploytoken.KindStillWorking, bob, m.record().Holding.ID), deploytoken.OutcomeHeld)
+		m.expect(m.click(deploytoken.KindStillWorking, ana, m.record().Holding.ID), deploytoken.OutcomeQuiet)
+		m.delivered()
+		time.Sleep(2*time.Hour - time.Minute)
+		remind(m)
+		m.told()
+		time.Sleep(time.Minute)
+		remind(m)
+		m.told("channel:C1 reminder")
+	})
+	scenario(t, "not of what was released by hand", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		time.Sleep(3 * time.Hour)
+		m.paper.edit("Nobody")
+		remind(m)
+		m.told()
+	})
+}
+
+func TestUnavailable(t *testing.T) {
+	down := &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Google can't be reached."}
+	scenario(t, "a short outage is sat out", func(m *team) {
+		n := 0
+		m.paper.readFault = func() error {
+			if n++; n < 3 {
+				return down
+			}
+			return nil
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "a longer one is told", func(m *team) {
+		m.paper.readFault = func() error { return down }
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeRefused)
+		if _, err := m.Status(context.Background()); !errors.Is(err, deploytoken.ErrUnavailable) {
+			m.t.Errorf("status: %v", err)
+		}
+	})
+	scenario(t, "a refused write changes nothing", func(m *team) {
+		m.paper.fault = func(int, paperBatch) paperFault {
+			return paperFault{lost: true, err: &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured, Message: "Not shared."}}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeRefused)
+		if m.record().IntentOpen {
+			m.t.Error("the intent is open")
+		}
+	})
+}
