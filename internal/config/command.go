@@ -1,0 +1,60 @@
+package config
+
+// A Command is a subcommand of the program, by what it needs of the
+// configuration.
+type Command int
+
+// The subcommands that read a configuration.
+const (
+	// Serve and Doctor need everything but Kingfisher, which may be left out.
+	Serve Command = iota
+	Doctor
+	// Busy needs Kingfisher.
+	Busy
+	// Status and Guard need the document, and no Slack token.
+	Status
+	Guard
+	// Preflight uses the document and Kingfisher where they are configured.
+	Preflight
+)
+
+// A part of the configuration is what a subcommand needs whole.
+type part uint
+
+const (
+	slackPart part = 1 << iota
+	documentPart
+	spreadsheetPart
+	kingfisherPart
+	storePart
+)
+
+// requires tells whether the subcommand can't run without p.
+func (c Command) requires(p part) bool {
+	switch c {
+	case Busy:
+		return p&kingfisherPart != 0
+	case Status, Guard:
+		return p&documentPart != 0
+	case Preflight:
+		return false
+	default:
+		return p&(slackPart|documentPart|spreadsheetPart) != 0
+	}
+}
+
+// uses tells whether the subcommand makes use of p where it is there. The files
+// that secrets come from are opened only then: others may not be readable to
+// who runs it.
+func (c Command) uses(p part) bool {
+	switch c {
+	case Busy:
+		return p&kingfisherPart != 0
+	case Status, Guard:
+		return p&(documentPart|storePart) != 0
+	case Preflight:
+		return p&(documentPart|kingfisherPart|storePart) != 0
+	default:
+		return true
+	}
+}
