@@ -1,0 +1,261 @@
+#!/bin/sh
+# kingfisher-busy: what runs on this server that a deployment would interrupt.
+#
+# It looks at the processes, at everyone's tmux servers and at the PostgreSQL
+# clusters, and changes nothing. It takes no arguments and reads no input. It
+# serves both ways: sent to a shell's standard input, or installed, owned by
+# root, behind a forced command in authorized_keys.
+#
+# Its output is for a program. It begins with a line that has the version of
+# the format, a nonce and the server's time zone:
+#
+#   kingfisher-busy 1 NONCE UID ZONE
+#
+# Sections follow, each in one piece as soon as it is complete. Lines that begin
+# with the nonce, which nobody can know beforehand, give the structure; what
+# lies between them is what the commands printed, whoever controls that:
+#
+#   NONCE begin SECTION
+#   NONCE fact WORD ...         something to know
+#   NONCE run HEADER            a command was run; its output follows,
+#   NONCE err                   then what it wrote to standard error,
+#   NONCE exit STATUS           then its exit status ("cut" if it printed too much)
+#   NONCE end SECTION           or "failed", where not all could be passed on
+#
+# Raise the version whenever the format changes.
+
+version=1
+limit=1048576 # bytes of one command's output that are passed on
+
+# run FILE SECONDS COMMAND... runs a command with a time limit. Its output goes
+# to files: a tmux client hands its standard files to the tmux server, and one
+# that is stopped would keep the SSH session open.
+run() {
+	file=$1
+	seconds=$2
+	shift 2
+	status=0
+	(
+		ulimit -f 16384
+		exec timeout -k 1 "$seconds" "$@"
+	) </dev/null >"$file.out" 2>"$file.err" || status=$?
+	echo "$status" >"$file.status"
+}
+
+# run_as UID GID FILE SECONDS COMMAND... runs a command as another user, without
+# a login shell or a PAM session.
+run_as() {
+	as_uid=$1
+	as_gid=$2
+	as_file=$3
+	as_seconds=$4
+	shift 4
+	if [ "$as_uid" = "$uid" ]; then
+		run "$as_file" "$as_seconds" "$@"
+	else
+		run "$as_file" "$as_seconds" setpriv --reuid="$as_uid" --regid="$as_gid" --clear-groups -- "$@"
+	fi
+}
+
+# emit FILE HEADER... passes on what a command that was run has printed.
+emit() {
+	file=$1
+	shift
+	read -r status <"$file.status" || return 1
+	if [ "$(wc -c <"$file.out")" -gt "$limit" ]; then
+		status='cut'
+	fi
+	printf '%s run %s\n' "$nonce" "$*" &&
+		head -c "$limit" "$file.out" &&
+		printf '\n%s err\n' "$nonce" &&
+		head -c 4096 "$file.err" &&
+		printf '\n%s exit %s\n' "$nonce" "$status"
+}
+
+# fact WORD... passes on something to know.
+fact() {
+	printf '%s fact %s\n' "$nonce" "$*"
+}
+
+# list_processes FILE lists all processes, each on one line.
+list_processes() {
+	run "$1.ps" 5 ps -ww --no-headers -eo pid,ppid,pgid,stat,etimes,user:32,args
+	LC_ALL=C cut -b -4096 "$1.ps.out" >"$1.out" &&
+		mv "$1.ps.err" "$1.err" && mv "$1.ps.status" "$1.status"
+}
+
+# The processes: what Scrapyd runs, and spiders and loads beside it.
+check_processes() {
+	list_processes "$dir/processes" && emit "$dir/processes" ps || return 1
+	run "$dir/holders" 5 pgrep -x 'tmux: server'
+	emit "$dir/holders" tmux-servers
+}
+
+# The panes of every tmux server, whoever's it is, then the processes, to tell
+# a pane in which something runs from one that waits at its prompt.
+check_tmux() {
+	base=${TMUX_TMPDIR:-/tmp}
+	found=$dir/sockets
+	newline='
+'
+	LC_ALL=C find "$base" -mindepth 2 -maxdepth 2 -path "$base/tmux-*/*" -type s \
+		! -path "*$newline*" -printf '%U %G %u %p\n' >"$found" 2>/dev/null
+	LC_ALL=C find "$base" -mindepth 2 -maxdepth 2 -path "$base/tmux-*/*" -type s \
+		-path "*$newline*" -printf '%U %u\n' >"$found.odd" 2>/dev/null
+	LC_ALL=C find "$base" -mindepth 1 -maxdepth 1 -name 'tmux-*' -type d \
+		! -readable -printf '%U %u\n' >"$found.denied" 2>/dev/null
+	while read -r owner_uid user; do
+		fact odd "$owner_uid" "$user" || return 1
+	done <"$found.odd"
+	while read -r owner_uid user; do
+		fact denied "$owner_uid" "$user" || return 1
+	done <"$found.denied"
+	if ! command -v tmux >/dev/null; then
+		fact missing || return 1
+		: >"$found"
+	fi
+
+	count=0
+	while read -r owner_uid owner_gid user path; do
+		if [ "$uid" != 0 ] && [ "$owner_uid" != "$uid" ]; then
+			fact denied "$owner_uid" "$user" || return 1
+			continue
+		fi
+		if [ "$count" -eq 100 ]; then
+			fact many || return 1
+			break
+		fi
+		count=$((count + 1))
+		printf '%s %s\n' "$user" "$path" >"$found.$count"
+		run_as "$owner_uid" "$owner_gid" "$found.$count" 3 tmux -u -S "$path" list-panes -a -F \
+			'#{session_created}|#{session_attached}|#{pane_pid}|#{pane_dead}|#{session_name}' &
+	done <"$found"
+	wait
+	listed=0
+	while [ "$listed" -lt "$count" ]; do
+		listed=$((listed + 1))
+		read -r header <"$found.$listed" && emit "$found.$listed" socket "$header" || return 1
+	done
+
+	run "$dir/servers" 5 pgrep -x 'tmux: server'
+	emit "$dir/servers" tmux-servers || return 1
+	list_processes "$dir/panes" && emit "$dir/panes" ps
+}
+
+# What the sessions of every PostgreSQL cluster that is online do.
+check_postgres() {
+	query=$(
+		cat <<'SQL'
+select json_build_object(
+  'role', current_user,
+  'tracked', current_setting('track_activities'),
+  'hidden', count(*) filter (where state is null or state = 'disabled'),
+  'sessions', coalesce(json_agg(json_build_object(
+    'user', usename,
+    'database', datname,
+    'client', host(client_addr),
+    'application', application_name,
+    'state', state,
+    'query_age', greatest(0, floor(extract(epoch from clock_timestamp() - query_start)))::bigint,
+    'transaction_age', greatest(0, floor(extract(epoch from clock_timestamp() - xact_start)))::bigint,
+    'query', regexp_replace(left(query, 8000), '[[:space:][:cntrl:]]+', ' ', 'g')
+  ) order by xact_start) filter (where state not in ('idle', 'disabled')), '[]'))
+from pg_stat_activity
+where pid <> pg_backend_pid()
+  and (backend_type = 'client backend' or backend_type is null and usesysid is not null)
+SQL
+	)
+	clusters=$dir/clusters
+	if command -v pg_lsclusters >/dev/null; then
+		run "$clusters" 5 pg_lsclusters -h
+		emit "$clusters" pg_lsclusters || return 1
+	else
+		# Without Debian's tools, a socket stands for a cluster.
+		find /run/postgresql /tmp -mindepth 1 -maxdepth 1 -type s -name '.s.PGSQL.*[0-9]' \
+			-printf '%f %u %h\n' 2>/dev/null |
+			sed -n 's/^\.s\.PGSQL\.\([0-9][0-9]*\) /- \1 \1 online /p' >"$clusters.out"
+	fi
+
+	count=0
+	while read -r release name port state owner data _; do
+		case $state in
+		online*) ;;
+		*)
+			fact down "$release" "$name" || return 1
+			continue
+			;;
+		esac
+		count=$((count + 1))
+		socket=/var/run/postgresql
+		if [ "$release" = - ]; then
+			socket=$data
+		elif [ -r "$data/postmaster.pid" ]; then
+			socket=$(sed -n 5p "$data/postmaster.pid")
+		fi
+		# Debian's psql is a wrapper in Perl, which takes three times as long.
+		psql=/usr/lib/postgresql/$release/bin/psql
+		if ! [ -x "$psql" ]; then
+			psql=psql
+		fi
+		owner_uid=$uid
+		owner_gid=
+		if [ "$uid" = 0 ]; then
+			owner_uid=$(id -u "$owner") && owner_gid=$(id -g "$owner") || return 1
+		fi
+		printf '%s %s\n' "$release" "$name" >"$clusters.$count"
+		run_as "$owner_uid" "$owner_gid" "$clusters.$count" 8 "$psql" -h "${socket:-/var/run/postgresql}" -p "$port" \
+			-d postgres -w -XAtq -v ON_ERROR_STOP=1 -c "$query" &
+	done <"$clusters.out"
+	wait
+	listed=0
+	while [ "$listed" -lt "$count" ]; do
+		listed=$((listed + 1))
+		read -r header <"$clusters.$listed" && emit "$clusters.$listed" cluster "$header" || return 1
+	done
+}
+
+# section NAME makes the check of that name and passes on what came of it, in
+# one piece.
+section() {
+	case $1 in
+	processes) check_processes ;;
+	tmux) check_tmux ;;
+	postgres) check_postgres ;;
+	esac >"$dir/$1.section" && ending=end || ending=failed
+	{
+		flock 9 &&
+			printf '%s begin %s\n' "$nonce" "$1" &&
+			cat "$dir/$1.section" &&
+			printf '%s %s %s\n' "$nonce" "$ending" "$1"
+	} 9>"$dir/lock"
+}
+
+main() {
+	set -f
+	umask 077
+	cd / || exit 1
+	unset TMUX TMUX_PANE PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSERVICE PGSSLMODE
+	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+	LC_ALL=C.UTF-8
+	PGCLIENTENCODING=UTF8
+	PGCONNECT_TIMEOUT=5
+	PGOPTIONS='-c statement_timeout=5000'
+	export PATH LC_ALL PGCLIENTENCODING PGCONNECT_TIMEOUT PGOPTIONS
+
+	uid=$(id -u)
+	nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+	# Memory rather than a disk, which may be full.
+	dir=$(mktemp -d /run/kingfisher-busy.XXXXXXXX 2>/dev/null || mktemp -d /dev/shm/kingfisher-busy.XXXXXXXX 2>/dev/null ||
+		mktemp -d) || exit 1
+	trap 'rm -rf "$dir"' EXIT
+	printf '\nkingfisher-busy %s %s %s\n' "$version" "$nonce" "$(date +%z)"
+	section processes &
+	section tmux &
+	section postgres &
+	wait
+}
+
+# Nothing runs unless all of this has arrived, and nothing reads what is left of
+# the input.
+main </dev/null
+exit

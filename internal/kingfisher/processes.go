@@ -1,0 +1,198 @@
+package kingfisher
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A process is one line of ps.
+type process struct {
+	pid, parent, group int
+	age                time.Duration
+	user               string
+	// args is the command line, its arguments joined by spaces.
+	args string
+}
+
+// A processTable is what ps saw at one moment.
+type processTable struct {
+	byPID    map[int]process
+	children map[int][]int
+}
+
+// errPartial means that ps could not see, or did not show, all processes.
+var errPartial = errors.New("not all processes could be seen")
+
+// parseProcesses reads the output of ps in the script's columns: pid, ppid,
+// pgid, stat, etimes, user, args. Processes that have ended and only wait for
+// their parent (zombies) are left out. It fails where it can't be the whole
+// table.
+func parseProcesses(out []byte) (processTable, error) {
+	t := processTable{byPID: map[int]process{}, children: map[int][]int{}}
+	for line := range strings.Lines(string(out)) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		var fields [6]string
+		rest := strings.TrimRight(line, "\r\n")
+		for i := range fields {
+			rest = strings.TrimLeft(rest, " ")
+			fields[i], rest, _ = strings.Cut(rest, " ")
+		}
+		pid, err1 := strconv.Atoi(fields[0])
+		parent, err2 := strconv.Atoi(fields[1])
+		group, err3 := strconv.Atoi(fields[2])
+		seconds, err4 := strconv.ParseInt(fields[4], 10, 64)
+		if err := errors.Join(err1, err2, err3, err4); err != nil || pid <= 0 || fields[5] == "" {
+			return processTable{}, errors.New("the list of processes could not be understood")
+		}
+		if strings.HasPrefix(fields[3], "Z") {
+			continue
+		}
+		if _, twice := t.byPID[pid]; twice {
+			return processTable{}, errors.New("the list of processes could not be understood")
+		}
+		t.byPID[pid] = process{
+			pid: pid, parent: parent, group: group,
+			age: wholeSeconds(seconds), user: fields[5], args: strings.TrimLeft(rest, " "),
+		}
+		t.children[parent] = append(t.children[parent], pid)
+	}
+	// Where /proc is mounted with hidepid, other users' processes are missing,
+	// the first one among them.
+	if _, ok := t.byPID[1]; !ok {
+		return processTable{}, errPartial
+	}
+	return t, nil
+}
+
+// wholeSeconds is a number of seconds as a duration, never negative and within
+// what a duration can hold.
+func wholeSeconds(n int64) time.Duration {
+	const most = int64(1<<63-1) / int64(time.Second)
+	return time.Duration(min(max(n, 0), most)) * time.Second
+}
+
+// under is whether any of the process's ancestors satisfies is.
+func (t processTable) under(p process, is func(process) bool) bool {
+	// As many steps as there are processes, in case parents form a ring.
+	for range len(t.byPID) {
+		parent, ok := t.byPID[p.parent]
+		if !ok || parent.pid == p.pid {
+			return false
+		}
+		if is(parent) {
+			return true
+		}
+		p = parent
+	}
+	return false
+}
+
+// job returns what runs in a command line that Kingfisher's deployment would
+// interrupt, whoever started it: a spider's name where it is a spider, and
+// whether it is anything at all: a spider, or a one-off container such as the
+// one that loads data.
+func job(args string) (spider string, ok bool) {
+	words := strings.Fields(args)
+	if len(words) > 2 && isPython(words[0]) {
+		// python -m scrapy …, python /usr/local/bin/scrapy …
+		words = words[1:]
+		if words[0] == "-m" {
+			words = words[1:]
+		}
+	}
+	if len(words) < 2 {
+		return "", false
+	}
+	switch path.Base(words[0]) {
+	case "scrapy", "scrapy.cmdline", "scrapyd.runner":
+		if words[1] == "crawl" || words[1] == "runspider" {
+			if len(words) > 2 {
+				spider = words[2]
+			}
+			return spider, true
+		}
+	case "docker", "docker-compose":
+		if path.Base(words[0]) == "docker" && words[1] != "compose" {
+			return "", false
+		}
+		return "", slices.Contains(words[1:], "run")
+	}
+	return "", false
+}
+
+func isPython(word string) bool {
+	base := path.Base(word)
+	return strings.HasPrefix(base, "python") || strings.HasPrefix(base, "pypy")
+}
+
+// jobs returns the processes that job recognises, each only once where a
+// process and its descendants are the same job, the oldest first.
+func (t processTable) jobs() []process {
+	isJob := func(p process) bool { _, ok := job(p.args); return ok }
+	var found []process
+	for _, p := range t.byPID {
+		if isJob(p) && !t.under(p, isJob) {
+			found = append(found, p)
+		}
+	}
+	slices.SortFunc(found, func(a, b process) int {
+		if a.age != b.age {
+			return int(min(max(b.age-a.age, -1), 1))
+		}
+		return a.pid - b.pid
+	})
+	return found
+}
+
+// spiderNote returns the note that a spider was started with (-a note=…), ""
+// where there is none. ps joins arguments by spaces: the note ends where the
+// next option begins.
+func spiderNote(args string) string {
+	_, note, ok := strings.Cut(args, " -a note=")
+	if !ok {
+		return ""
+	}
+	for _, option := range []string{" -a ", " -s ", " -o ", " -O ", " -L ", " --"} {
+		note, _, _ = strings.Cut(note, option)
+	}
+	return command(note, maxName)
+}
+
+// noteAuthor returns who says in a note that they started something, as in
+// "Started by ALICE."; "" where nobody does.
+func noteAuthor(note string) string {
+	const says = "started by "
+	i := strings.Index(strings.ToLower(note), says)
+	if i < 0 || i+len(says) > len(note) {
+		return ""
+	}
+	name := note[i+len(says):]
+	if end := strings.IndexAny(name, ".,;:()[]"); end >= 0 {
+		name = name[:end]
+	}
+	return strings.TrimSpace(name)
+}
+
+// parseServers reads the pids of the tmux servers, one on each line.
+func parseServers(r run) (map[int]bool, error) {
+	// pgrep fails with 1 where it finds none.
+	if r.status != 0 && (r.status != 1 || len(strings.TrimSpace(string(r.err))) > 0) {
+		return nil, fmt.Errorf("the tmux servers could not be counted: %s", r.failure("pgrep"))
+	}
+	servers := map[int]bool{}
+	for word := range strings.FieldsSeq(string(r.out)) {
+		pid, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, fmt.Errorf("the tmux servers could not be counted: pgrep gave %q", oneLine(word, maxName))
+		}
+		servers[pid] = true
+	}
+	return servers, nil
+}
