@@ -71,7 +71,7 @@ func (s *Store) Pending(ctx context.Context, document string) ([]Backlog, error)
 	err := s.look(ctx, "count what is to be delivered", func(t *tx) error {
 		rows, err := t.rows(`
 			SELECT destination, not_before, reason, given_up FROM outbox
-			WHERE document = $1 AND (done = 0 OR given_up = 1) ORDER BY not_before, number`, document)
+			WHERE document = $1 AND (done = 0 OR given_up = 1) ORDER BY not_before, attempts DESC, number`, document)
 		if err != nil {
 			return err
 		}

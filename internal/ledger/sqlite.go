@@ -30,8 +30,8 @@ const lockPatience = time.Second
 type sqliteEngine struct{ path string }
 
 // openSQLite opens the file at path. Writers hold a lock on path.lock for as
-// long as they have it open: shared, or alone if opts.Exclusive. All of them
-// hold it alone while they migrate.
+// long as they have it open: alone if opts.Exclusive, otherwise shared. Whoever
+// comes first migrates, and holds it alone meanwhile.
 func (s *Store) openSQLite(ctx context.Context, path string, opts Options) error {
 	if path == "" || strings.HasPrefix(path, "//") || strings.HasPrefix(path, ":") {
 		return &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured,
@@ -43,12 +43,15 @@ func (s *Store) openSQLite(ctx context.Context, path string, opts Options) error
 	}
 	e := sqliteEngine{path: abs}
 	s.engine = e
+	switch info, err := os.Stat(abs); {
+	case err == nil && info.IsDir():
+		return e.fault("open the store", unix.EISDIR)
+	case opts.ReadOnly && errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w", abs, ErrNoStore)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return e.fault("open the store", err)
+	}
 	if opts.ReadOnly {
-		if _, err := os.Stat(abs); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s: %w", abs, ErrNoStore)
-		} else if err != nil {
-			return e.fault("find the store", err)
-		}
 		s.read, err = e.open("ro", 2)
 		s.write = s.read
 		return err
@@ -62,7 +65,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, opts Options) error
 	} else if !errors.Is(err, fs.ErrExist) {
 		return e.fault("create the store", err)
 	}
-	if s.lock, err = e.lock(ctx); err != nil {
+	if s.lock, err = e.lock(ctx, opts.Exclusive); err != nil {
 		return err
 	}
 	// The same durability for half the waiting; not every system has it.
@@ -129,30 +132,38 @@ func (e sqliteEngine) open(mode string, n int) (*sql.DB, error) {
 	return db, nil
 }
 
-// lock opens the lock file and locks it alone.
-func (e sqliteEngine) lock(ctx context.Context) (*os.File, error) {
+// lock opens the lock file and locks it: alone, or shared where not exclusive
+// and others, who have migrated, share it.
+func (e sqliteEngine) lock(ctx context.Context, exclusive bool) (*os.File, error) {
 	f, err := os.OpenFile(e.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, e.fault("lock the store", err)
 	}
-	if err := e.await(ctx, f, unix.LOCK_EX); err != nil {
+	ways := []int{unix.LOCK_EX, unix.LOCK_SH}
+	if exclusive {
+		ways = ways[:1]
+	}
+	if err := e.await(ctx, f, ways...); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-// await locks f as how says, waiting a little for whoever has it.
-func (e sqliteEngine) await(ctx context.Context, f *os.File, how int) error {
+// await locks f in the first of the ways that it can, and waits a little for
+// whoever has it.
+func (e sqliteEngine) await(ctx context.Context, f *os.File, ways ...int) error {
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	for {
-		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return e.fault("lock the store", fmt.Errorf("locking %s: %w", f.Name(), err))
+		for _, way := range ways {
+			err := unix.Flock(int(f.Fd()), way|unix.LOCK_NB)
+			if err == nil {
+				return nil
+			}
+			if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+				return e.fault("lock the store", fmt.Errorf("locking %s: %w", f.Name(), err))
+			}
 		}
 		select {
 		case <-ctx.Done():

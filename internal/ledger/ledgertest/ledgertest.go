@@ -1,0 +1,181 @@
+// Package ledgertest gives tests databases to open with the package ledger: a
+// new SQLite file, which opens within milliseconds, or a real PostgreSQL server.
+package ledgertest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// SQLite returns the URL of a new SQLite store, removed with the test's
+// temporary directory.
+func SQLite(t testing.TB) string {
+	return "sqlite:" + filepath.Join(t.TempDir(), "deploytoken.db")
+}
+
+// A Postgres is a PostgreSQL server of the test's own, on a port of the
+// loopback interface.
+type Postgres struct {
+	// Address is its host and port.
+	Address string
+	// Password is that of its superuser, postgres.
+	Password string
+}
+
+// StartPostgres starts a server with its default durability and stops it when
+// the test ends. Where PostgreSQL isn't installed the test is skipped, or fails
+// if DEPLOYTOKEN_TEST_REAL is set.
+func StartPostgres(t testing.TB) *Postgres {
+	t.Helper()
+	initdb, postgres := find(t, "initdb"), find(t, "postgres")
+	dir, err := os.MkdirTemp("", "deploytoken-postgres-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	p := &Postgres{Password: rand.Text()}
+	secret := filepath.Join(dir, "password")
+	if err := os.WriteFile(secret, []byte(p.Password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The server refuses to run as root.
+	credential := account(t)
+	if credential != nil {
+		for _, path := range []string{dir, secret} {
+			if err := os.Chown(path, int(credential.Uid), int(credential.Gid)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	command := func(name string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+		cmd := exec.Command(name, args...)
+		output := &bytes.Buffer{}
+		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, output, output
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
+		return cmd, output
+	}
+	data := filepath.Join(dir, "data")
+	setup, output := command(initdb, "--pgdata", data, "--username", "postgres", "--pwfile", secret,
+		"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
+	if err := setup.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", initdb, err, output)
+	}
+	port := freePort(t)
+	p.Address = net.JoinHostPort("127.0.0.1", port)
+	server, output := command(postgres, "-D", data, "-h", "127.0.0.1", "-p", port, "-k", dir, "-c", "shared_buffers=16MB", "-c", "max_connections=120")
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	t.Cleanup(func() {
+		// A fast shutdown.
+		_ = server.Process.Signal(os.Interrupt)
+		<-ended
+	})
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		conn, err := pgx.Connect(t.Context(), p.url("postgres"))
+		if err == nil {
+			conn.Close(t.Context())
+			return p
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("%s ended: %v\n%s", postgres, err, output)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not answer: %v", postgres, err)
+		}
+	}
+}
+
+// Database creates a database and returns the URL of a store in it.
+func (p *Postgres) Database(t testing.TB) string {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, p.url("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	name := "test_" + strings.ToLower(rand.Text()[:10])
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	return p.url(name)
+}
+
+func (p *Postgres) url(database string) string {
+	u := url.URL{Scheme: "postgres", User: url.UserPassword("postgres", p.Password), Host: p.Address, Path: database}
+	return u.String()
+}
+
+// find returns the path of a program of PostgreSQL's, which Debian keeps out of
+// the PATH.
+func find(t testing.TB, name string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	paths, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	if len(paths) == 0 {
+		missing := fmt.Sprintf("PostgreSQL's %s is not installed (Debian package: postgresql)", name)
+		if os.Getenv("DEPLOYTOKEN_TEST_REAL") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	slices.Sort(paths)
+	return paths[len(paths)-1]
+}
+
+// account is the one to run the server under; nil for the present one.
+func account(t testing.TB) *syscall.Credential {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		t.Fatalf("PostgreSQL does not run as root: %v", err)
+	}
+	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+	if err1 != nil || err2 != nil {
+		t.Fatalf("unusable account %s: %s, %s", u.Username, u.Uid, u.Gid)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
