@@ -346,8 +346,8 @@ func moment(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// flag is how a boolean is stored.
-func flag(b bool) int {
+// bit is how a boolean is stored.
+func bit(b bool) int {
 	if b {
 		return 1
 	}

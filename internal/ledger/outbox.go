@@ -209,7 +209,7 @@ func (s *Store) Failed(ctx context.Context, l deploytoken.Lease, key string, rea
 			UPDATE outbox SET due = $1, reason = $2, done = $3, given_up = $4, claim = 0
 			WHERE effect = $5 AND destination = $6 AND claim = $7 AND done = 0
 			RETURNING document, CASE WHEN given_up = 1 AND kind = $8 THEN command ELSE '' END`,
-			millis(again), text(reason), millis(givenUp), flag(again.IsZero()), key, destination, l.Epoch, string(deploytoken.NoticeAnswer)).
+			millis(again), text(reason), millis(givenUp), bit(again.IsZero()), key, destination, l.Epoch, string(deploytoken.NoticeAnswer)).
 			Scan(&document, &command)
 		if errors.Is(err, sql.ErrNoRows) {
 			return misuse("%s was not claimed", key)

@@ -240,8 +240,8 @@ func (t *tx) insertHolding(document string, h *deploytoken.Holding) error {
 		INSERT INTO holding (`+holdingColumns+`, document)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
 		WHERE NOT EXISTS (SELECT 1 FROM holding WHERE document = $14 AND ended = 0)`,
-		h.ID, text(h.Name), h.PersonID, text(h.Purpose), millis(h.Since), flag(h.SinceKnown), flag(h.ByHand), millis(h.Ended),
-		flag(h.EndedByHand), text(h.Summary), text(h.Consent), millis(h.NextReminder), h.Reminders, document)
+		h.ID, text(h.Name), h.PersonID, text(h.Purpose), millis(h.Since), bit(h.SinceKnown), bit(h.ByHand), millis(h.Ended),
+		bit(h.EndedByHand), text(h.Summary), text(h.Consent), millis(h.NextReminder), h.Reminders, document)
 	if err := one(n, err, deploytoken.ErrStale); err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (t *tx) updateHolding(document string, h *deploytoken.Holding) error {
 	n, err := t.exec(`
 		UPDATE holding SET person = $1, consent = $2, next_reminder = $3, reminders = $4, summary = $5, ended = $6, ended_by_hand = $7
 		WHERE id = $8 AND document = $9 AND ended = 0`,
-		h.PersonID, text(h.Consent), millis(h.NextReminder), h.Reminders, text(h.Summary), millis(h.Ended), flag(h.EndedByHand), h.ID, document)
+		h.PersonID, text(h.Consent), millis(h.NextReminder), h.Reminders, text(h.Summary), millis(h.Ended), bit(h.EndedByHand), h.ID, document)
 	return one(n, err, deploytoken.ErrStale)
 }
 
