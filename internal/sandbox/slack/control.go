@@ -1,0 +1,5 @@
+package slack
+
+import "net/http"
+
+func (s *Server) routeControl(mux *http.ServeMux) {}

@@ -1,0 +1,2 @@
+// Package slack is a local Slack.
+package slack
