@@ -21,7 +21,7 @@ import (
 
 // Each function here takes a text that isn't empty, an entry of a list aside,
 // and gives the value that it means, or why it means none: "" where what the
-// key wants says it all. Only the reasons of schedule may repeat the text.
+// key wants says it all. No reason repeats what may be a secret.
 
 var errForm = errors.New("")
 
@@ -176,7 +176,7 @@ func absoluteURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
 		// url.Error repeats the text.
-		return nil, errors.New("it is no valid URL")
+		return nil, errors.New("it is not a valid URL")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("it should begin with https:// or http://")
@@ -335,6 +335,10 @@ func schedule(s string) (string, error) {
 	}
 	parsed, err := cron.ParseStandard(s)
 	if err != nil {
+		if secretLike.MatchString(s) {
+			// The library's error quotes parts of the text.
+			return "", errForm
+		}
 		return "", err
 	}
 	if every, ok := strings.CutPrefix(s, "@every "); ok {
@@ -437,7 +441,7 @@ var secretLike = regexp.MustCompile(`xox[a-z]-|xapp-|://[^/]*@|PRIVATE KEY`)
 // be a secret in it.
 func quote(s string) string {
 	if secretLike.MatchString(s) {
-		return "what is given (not shown, for it seems to hold a secret)"
+		return "[not shown, for it looks like a secret]"
 	}
 	const most = 100
 	if runes := []rune(s); len(runes) > most {

@@ -49,6 +49,8 @@ type value interface {
 	split(text string) (*yaml.Node, error)
 	// node is what the file would hold, with secrets masked.
 	node() *yaml.Node
+	// shown is what is logged, with secrets masked.
+	shown() any
 	empty() bool
 }
 
@@ -66,7 +68,7 @@ func (c *Config) keys() []key {
 		{path: "google.spreadsheet", value: text(&c.Google.Spreadsheet, googleID("spreadsheets")),
 			want: "the ID or link of a Google spreadsheet", part: spreadsheetPart, required: true},
 		{path: "google.label", value: text(&c.Google.Label, phrase),
-			want: "one line of text, such as Held by:"},
+			want: `one line of text, such as "Held by:"`},
 		{path: "google.sheet", value: text(&c.Google.Sheet, line),
 			want: "the title of a tab", optional: true},
 		{path: "google.history_columns", value: list{&c.Google.HistoryColumns, historyColumn, hasEntry},
@@ -194,6 +196,7 @@ func (s scalar[T]) read(n *yaml.Node, k key, wrong func(int, string)) {
 
 func (s scalar[T]) split(text string) (*yaml.Node, error) { return textNode(text), nil }
 func (s scalar[T]) node() *yaml.Node                      { return textNode(s.format(*s.at)) }
+func (s scalar[T]) shown() any                            { return s.format(*s.at) }
 
 func (s scalar[T]) empty() bool {
 	var zero T
@@ -267,6 +270,7 @@ func (l list) node() *yaml.Node {
 	return n
 }
 
+func (l list) shown() any  { return *l.at }
 func (l list) empty() bool { return len(*l.at) == 0 }
 
 // A mapping is a value that the file writes as names, each with its text.
@@ -343,6 +347,7 @@ func (m mapping) node() *yaml.Node {
 	return n
 }
 
+func (m mapping) shown() any  { return *m.at }
 func (m mapping) empty() bool { return len(*m.at) == 0 }
 
 // notRight says that given isn't what the key wants, and why.
@@ -352,7 +357,7 @@ func (k key) notRight(given string, err error) string {
 		shown = "the value"
 	}
 	message := fmt.Sprintf("%s is not %s", shown, k.want)
-	if reason := err.Error(); reason != "" && !secretLike.MatchString(reason) {
+	if reason := err.Error(); reason != "" {
 		message += ": " + reason
 	}
 	return message

@@ -2,9 +2,11 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -43,11 +45,8 @@ func Load(path string, env func(string) (string, bool), cmd Command) (*Config, e
 func load(path string, file []byte, env func(string) (string, bool), cmd Command) (*Config, error) {
 	c := defaults()
 	l := loader{path: path, cmd: cmd, keys: c.keys(), wrong: map[string]bool{}}
-	if err := l.readFile(file); err != nil {
+	if err := l.readYAML(file); err != nil {
 		return nil, err
-	}
-	if c.Store.URL.masked() {
-		l.mistake(0, l.path, "store.url", "it holds a password, which others can read here: remove it, and give the address in STORE_URL or in a file that STORE_URL_FILE names")
 	}
 	l.readEnvironment(env)
 	l.demand()
@@ -99,10 +98,13 @@ func (l *loader) mistake(line int, source, name, message string) {
 
 // err joins the mistakes: those with a line in the file's order, then the others.
 func (l *loader) err() error {
-	slices.SortStableFunc(l.mistakes, func(a, b mistake) int {
-		// 0 is the largest line of all.
-		return int(uint(a.line-1)>>1) - int(uint(b.line-1)>>1)
-	})
+	rank := func(m mistake) int {
+		if m.line == 0 {
+			return math.MaxInt
+		}
+		return m.line
+	}
+	slices.SortStableFunc(l.mistakes, func(a, b mistake) int { return cmp.Compare(rank(a), rank(b)) })
 	var errs []error
 	for _, m := range l.mistakes {
 		errs = append(errs, errors.New(m.text))
@@ -110,8 +112,8 @@ func (l *loader) err() error {
 	return errors.Join(errs...)
 }
 
-// readFile takes over what the file holds. An error means that it is no YAML.
-func (l *loader) readFile(file []byte) error {
+// readYAML takes over what the file holds. An error means that it is no YAML.
+func (l *loader) readYAML(file []byte) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(file))
 	var document yaml.Node
 	switch err := decoder.Decode(&document); {
@@ -149,7 +151,8 @@ func (l *loader) section(path string, n *yaml.Node) {
 		name, content := target(n.Content[i]), n.Content[i+1]
 		given, ok := textOf(name)
 		if !ok {
-			given = name.Value
+			l.mistake(name.Line, l.path, cmp.Or(strings.TrimSuffix(path, "."), "the file"), kindOf(name)+" where there should be the name of a key")
+			continue
 		}
 		full := path + given
 		if first := seen[given]; first > 0 {
@@ -163,6 +166,10 @@ func (l *loader) section(path string, n *yaml.Node) {
 		if i := slices.IndexFunc(l.keys, func(k key) bool { return k.path != "" && k.path == full }); i >= 0 {
 			k := l.keys[i]
 			k.value.read(content, k, func(line int, message string) { l.mistake(line, l.path, k.path, message) })
+			if s, ok := k.value.(scalar[Secret]); ok && s.at.masked() {
+				l.mistake(content.Line, l.path, k.path, fmt.Sprintf(
+					"it holds a password: remove it here, and set %s, or %s_FILE to the path of a file that holds it", k.variable, k.variable))
+			}
 			continue
 		}
 		if !l.isSection(full) {
@@ -209,31 +216,45 @@ func (l *loader) remedy(path, given string) string {
 		}
 	}
 	names := l.names(path)
-	var meant []string
-	least := 1 + len(plain)/3
+	var here, anywhere []string
 	for _, name := range names {
-		d := distance(plain, name)
-		if len(plain) >= 3 && strings.HasPrefix(name, plain) {
+		here = append(here, path+name)
+	}
+	for _, k := range l.keys {
+		if k.path != "" {
+			anywhere = append(anywhere, k.path)
+		}
+	}
+	meant := nearest(plain, here)
+	if meant == nil {
+		meant = nearest(plain, anywhere)
+	}
+	if meant == nil {
+		return "what can stand here is " + strings.Join(names, ", ")
+	}
+	return "did you mean " + strings.Join(meant, " or ") + "?"
+}
+
+// nearest lists those of the paths whose last names are spelt most like name,
+// if any is near.
+func nearest(name string, paths []string) []string {
+	var found []string
+	least := max(1, len(name)/3)
+	for _, path := range paths {
+		last := path[strings.LastIndex(path, ".")+1:]
+		d := distance(name, last)
+		if len(name) >= 3 && strings.HasPrefix(last, name) {
 			d = min(d, 1)
 		}
 		if d < least {
-			meant, least = nil, d
+			found = nil
 		}
-		if d == least {
-			meant = append(meant, path+name)
-		}
-	}
-	if meant == nil {
-		for _, k := range l.keys {
-			if strings.HasSuffix(k.path, "."+plain) {
-				meant = append(meant, k.path)
-			}
+		if d <= least {
+			found = append(found, path)
+			least = d
 		}
 	}
-	if meant != nil {
-		return "did you mean " + strings.Join(meant, " or ") + "?"
-	}
-	return "what can stand here is " + strings.Join(names, ", ")
+	return found
 }
 
 // distance is how many letters must be added, removed or changed to make b of a

@@ -24,11 +24,8 @@ func (c *Config) MarshalYAML() (any, error) {
 		}
 		environment = append(environment, k.variable+": "+state)
 	}
-	return &yaml.Node{
-		Kind:        yaml.DocumentNode,
-		Content:     []*yaml.Node{root},
-		FootComment: strings.Join(environment, "\n"),
-	}, nil
+	root.FootComment = strings.Join(environment, "\n")
+	return root, nil
 }
 
 // put sets n under the path in the section, and makes the sections between.
@@ -48,16 +45,7 @@ func put(section *yaml.Node, path []string, n *yaml.Node) {
 func (c *Config) LogValue() slog.Value {
 	var attrs []slog.Attr
 	for _, k := range c.keys() {
-		n := k.value.node()
-		var shown any = n.Value
-		if n.Kind != yaml.ScalarNode {
-			texts := []string{}
-			for _, entry := range n.Content {
-				texts = append(texts, entry.Value)
-			}
-			shown = texts
-		}
-		attrs = append(attrs, slog.Any(k.name(), shown))
+		attrs = append(attrs, slog.Any(k.name(), k.value.shown()))
 	}
 	return slog.GroupValue(attrs...)
 }
