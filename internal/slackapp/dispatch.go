@@ -91,7 +91,7 @@ const (
 	turnedDownFull     = "I have too much to do just now, so nothing was done. Try again in a minute."
 	turnedDownStopping = "I am being restarted, so nothing was done. Try again in a minute."
 	turnedDownStore    = "I could not take that in just now, so nothing was done. Try again in a minute."
-	turnedDownLate     = "I could not take that in in time, so nothing was done; should it turn out that it was taken in after all, you will hear from me. Look at `/deploy-token status`, then try again."
+	turnedDownLate     = "I could not take that in in time, so nothing was done; should it turn out that it was taken in after all, you will hear from me. Look at /deploy-token status before you try again."
 	sorry              = "Something went wrong on my side, so I have no answer. Try again; if it happens again, please tell whoever runs this bot."
 	noBusyChecks       = "The busy checks are not set up for this bot. Whoever runs it can add a kingfisher section to its configuration."
 )
