@@ -11,7 +11,7 @@ import (
 
 func BenchmarkSQLite(b *testing.B) { benchmark(b, ledgertest.SQLite(b)) }
 
-func BenchmarkPostgres(b *testing.B) { benchmark(b, ledgertest.StartPostgres(b).Database(b)) }
+func BenchmarkPostgres(b *testing.B) { benchmark(b, ledgertest.StartPostgres(b).URL(b)) }
 
 // BenchmarkOpen opens and closes a new SQLite store.
 func BenchmarkOpen(b *testing.B) {

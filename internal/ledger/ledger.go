@@ -291,7 +291,13 @@ func (s *Store) look(ctx context.Context, doing string, f func(*tx) error) error
 	return nil
 }
 
-func (s *Store) transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f func(*tx) error) error {
+func (s *Store) transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f func(*tx) error) (err error) {
+	defer func() {
+		// The end of the context breaks off what is under way in several ways.
+		if err != nil && ctx.Err() != nil && !own(err) {
+			err = errors.Join(ctx.Err(), err)
+		}
+	}()
 	t, err := db.BeginTx(ctx, opts)
 	if err != nil {
 		return err

@@ -47,6 +47,7 @@ var behaviours = []struct {
 	{"everything outlives a restart", testRestart},
 	{"reading beside a writer", testReadOnly},
 	{"eight stores start at once", testConcurrentStarts},
+	{"the end of a context ends the wait", testContext},
 	{"32 goroutines do everything at once", testEverythingAtOnce},
 }
 
@@ -57,9 +58,9 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestPostgres(t *testing.T) {
-	server := ledgertest.StartPostgres(t)
+	server := ledgertest.StartPostgres(t, "fsync=off")
 	for _, b := range behaviours {
-		t.Run(b.name, func(t *testing.T) { b.test(t, server.Database(t)) })
+		t.Run(b.name, func(t *testing.T) { b.test(t, server.URL(t)) })
 	}
 	t.Run("faults", func(t *testing.T) { testPostgresFaults(t, server) })
 }
@@ -1034,6 +1035,38 @@ func testConcurrentStarts(t *testing.T, url string) {
 		}
 		id = other
 	}
+}
+
+func testContext(t *testing.T, url string) {
+	s, other := open(t, url, "a"), open(t, url, "b")
+	commit(t, s, deploytoken.Change{Observed: start})
+	// Somebody else is at the document, and doesn't finish.
+	held := make(chan struct{})
+	finish := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(finish)
+	wg.Go(func() {
+		err := other.change(context.Background(), "hold the document", func(tx *tx) error {
+			_, err := tx.advance(doc)
+			close(held)
+			<-finish
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-held
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err := s.Commit(ctx, change(deploytoken.Change{Observed: start}))
+	wantErr(t, err, deploytoken.ErrUnavailable)
+	wantErr(t, err, context.DeadlineExceeded)
+	_, err = s.Record(ctx, doc)
+	wantErr(t, err, deploytoken.ErrUnavailable)
+	// Reading doesn't wait for who writes.
+	equal(t, "seq", record(t, s).Seq, int64(1))
 }
 
 func testEverythingAtOnce(t *testing.T, url string) {

@@ -15,29 +15,27 @@ import (
 // must have kept it.
 const acceptTTL = 30 * time.Second
 
-// Accept records a command; see deploytoken.Ledger. It is one statement, and
-// one commit.
+// Accept records a command; see deploytoken.Ledger. It is one short
+// transaction. An error from SQLite means that the command was not recorded;
+// one from PostgreSQL may also mean that its answer was lost, and the command is
+// then found by ClaimCommands.
 func (s *Store) Accept(ctx context.Context, c deploytoken.Command) (bool, error) {
-	const doing = "record the command"
 	if c.ID == "" || c.Document == "" {
 		return false, misuse("a command without an ID or a document")
 	}
-	r, err := s.write.ExecContext(ctx, withClock(`
-		INSERT INTO command (id, document, kind, person, words, holding, channel, response_url, message, at, outcome, finished, owner, until)
-		VALUES ($1, $2, $3, $4, $5,
-			COALESCE(NULLIF($6, ''), (SELECT id FROM holding WHERE document = $2 AND ended = 0), ''),
-			$7, $8, $9, $10, '', 0, $11, {now} + $12)
-		ON CONFLICT (id) DO NOTHING`, s.engine.clock()),
-		c.ID, c.Document, string(c.Kind), c.PersonID, text(c.Words), c.Holding, c.ChannelID, c.ResponseURL, c.Message,
-		millis(c.At), s.owner, acceptTTL.Milliseconds())
-	if err != nil {
-		return false, s.engine.fault(doing, err)
-	}
-	n, err := r.RowsAffected()
-	if err != nil {
-		return false, s.engine.fault(doing, err)
-	}
-	return n == 1, nil
+	var inserted int64
+	err := s.change(ctx, "record the command", func(t *tx) (err error) {
+		inserted, err = t.exec(`
+			INSERT INTO command (id, document, kind, person, words, holding, channel, response_url, message, at, outcome, finished, owner, until)
+			VALUES ($1, $2, $3, $4, $5,
+				COALESCE(NULLIF($6, ''), (SELECT id FROM holding WHERE document = $2 AND ended = 0), ''),
+				$7, $8, $9, $10, '', 0, $11, {now} + $12)
+			ON CONFLICT (id) DO NOTHING`,
+			c.ID, c.Document, string(c.Kind), c.PersonID, text(c.Words), c.Holding, c.ChannelID, c.ResponseURL, c.Message,
+			millis(c.At), s.owner, acceptTTL.Milliseconds())
+		return err
+	})
+	return err == nil && inserted == 1, err
 }
 
 // Record returns what is known of the document; see deploytoken.Ledger.

@@ -38,10 +38,10 @@ type Postgres struct {
 	Password string
 }
 
-// StartPostgres starts a server with its default durability and stops it when
-// the test ends. Where PostgreSQL isn't installed the test is skipped, or fails
+// StartPostgres starts a server with the given settings ("fsync=off") and stops
+// it when the test ends. Where PostgreSQL isn't installed the test is skipped, or fails
 // if DEPLOYTOKEN_TEST_REAL is set.
-func StartPostgres(t testing.TB) *Postgres {
+func StartPostgres(t testing.TB, settings ...string) *Postgres {
 	t.Helper()
 	initdb, postgres := find(t, "initdb"), find(t, "postgres")
 	dir, err := os.MkdirTemp("", "deploytoken-postgres-")
@@ -78,7 +78,11 @@ func StartPostgres(t testing.TB) *Postgres {
 	}
 	port := freePort(t)
 	p.Address = net.JoinHostPort("127.0.0.1", port)
-	server, output := command(postgres, "-D", data, "-h", "127.0.0.1", "-p", port, "-k", dir, "-c", "shared_buffers=16MB", "-c", "max_connections=120")
+	args := []string{"-D", data, "-h", "127.0.0.1", "-p", port, "-k", dir, "-c", "shared_buffers=16MB"}
+	for _, setting := range settings {
+		args = append(args, "-c", setting)
+	}
+	server, output := command(postgres, args...)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +95,7 @@ func StartPostgres(t testing.TB) *Postgres {
 	})
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		conn, err := pgx.Connect(t.Context(), p.url("postgres"))
+		conn, err := pgx.Connect(t.Context(), p.url(nil))
 		if err == nil {
 			conn.Close(t.Context())
 			return p
@@ -108,24 +112,24 @@ func StartPostgres(t testing.TB) *Postgres {
 	}
 }
 
-// Database creates a database and returns the URL of a store in it.
-func (p *Postgres) Database(t testing.TB) string {
+// URL returns the URL of a new store, in a schema of its own.
+func (p *Postgres) URL(t testing.TB) string {
 	t.Helper()
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, p.url("postgres"))
+	conn, err := pgx.Connect(ctx, p.url(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	name := "test_" + strings.ToLower(rand.Text()[:10])
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+	schema := "test_" + strings.ToLower(rand.Text()[:10])
+	if _, err := conn.Exec(ctx, "CREATE SCHEMA "+schema); err != nil {
 		t.Fatal(err)
 	}
-	return p.url(name)
+	return p.url(url.Values{"search_path": {schema}})
 }
 
-func (p *Postgres) url(database string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword("postgres", p.Password), Host: p.Address, Path: database}
+func (p *Postgres) url(query url.Values) string {
+	u := url.URL{Scheme: "postgres", User: url.UserPassword("postgres", p.Password), Host: p.Address, Path: "postgres", RawQuery: query.Encode()}
 	return u.String()
 }
 
