@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -55,7 +54,7 @@ func load(path string, file []byte, env func(string) (string, bool), cmd Command
 		l.mistake(0, "", "SCRAPYD_USERNAME and SCRAPYD_PASSWORD", "only one is given: give both, or neither")
 	}
 	if len(l.mistakes) > 0 {
-		return nil, l.err()
+		return nil, errors.Join(l.mistakes...)
 	}
 	if !l.kingfisher {
 		c.Kingfisher = nil
@@ -70,20 +69,13 @@ type loader struct {
 	keys []key
 	// kingfisher is whether anything of that section was given.
 	kingfisher bool
-	mistakes   []mistake
+	mistakes   []error
 	// wrong has the names of the keys that a mistake was found in.
 	wrong map[string]bool
 }
 
-// A mistake is one line of the error.
-type mistake struct {
-	// line is the line in the file; 0 for what has none.
-	line int
-	text string
-}
-
-// mistake notes what is wrong with the named key, which was given at source, if
-// that isn't empty.
+// mistake notes what is wrong with the named key, which was given at source and
+// on that line of it; source may be empty, and line 0, where there is none.
 func (l *loader) mistake(line int, source, name, message string) {
 	text := name + ": " + message
 	if line > 0 {
@@ -92,24 +84,8 @@ func (l *loader) mistake(line int, source, name, message string) {
 	if source != "" {
 		text = source + ": " + text
 	}
-	l.mistakes = append(l.mistakes, mistake{line, text})
+	l.mistakes = append(l.mistakes, errors.New(text))
 	l.wrong[name] = true
-}
-
-// err joins the mistakes: those with a line in the file's order, then the others.
-func (l *loader) err() error {
-	rank := func(m mistake) int {
-		if m.line == 0 {
-			return math.MaxInt
-		}
-		return m.line
-	}
-	slices.SortStableFunc(l.mistakes, func(a, b mistake) int { return cmp.Compare(rank(a), rank(b)) })
-	var errs []error
-	for _, m := range l.mistakes {
-		errs = append(errs, errors.New(m.text))
-	}
-	return errors.Join(errs...)
 }
 
 // readYAML takes over what the file holds. An error means that it is no YAML.
@@ -134,7 +110,7 @@ func (l *loader) readYAML(file []byte) error {
 	case root.Kind == yaml.MappingNode:
 		l.section("", root)
 	case root.ShortTag() != "!!null":
-		return fmt.Errorf("%s:%d: %s where there should be sections, such as slack: and google:", l.path, root.Line, kindOf(root))
+		return fmt.Errorf("%s:%d: %s where there should be sections, such as slack and google", l.path, root.Line, kindOf(root))
 	}
 	return nil
 }

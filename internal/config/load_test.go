@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -356,6 +357,9 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			if c != nil || strings.Contains(err.Error(), "hidden") && !strings.Contains(value+string(content), "hidden") {
 				t.Fatalf("error %q beside %v", err, c)
+			}
+			if strings.ContainsFunc(err.Error(), func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
+				t.Fatalf("control characters in %q", err)
 			}
 			return
 		}
