@@ -1,21 +1,11 @@
 package slackapp
 
 import (
+	"strings"
 	"time"
-
-	"github.com/slack-go/slack"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
-
-// A Message is what somebody reads in Slack.
-type Message struct {
-	// Text is the whole message in Slack's mrkdwn, for notifications and screen
-	// readers. It is never empty.
-	Text string
-	// Blocks are the message as it is shown.
-	Blocks []slack.Block
-}
 
 // The action IDs of the buttons. The value of each is the ID of the holding
 // that it is about.
@@ -26,11 +16,472 @@ const (
 	actionClaim        = "claim"
 )
 
-func helpMessage(command string) Message { return Message{Text: "help " + command} }
+func releaseButton(holding string) button { return button{actionRelease, "Release token", holding} }
+func askButton(holding string) button     { return button{actionAsk, "Ask to release", holding} }
+func stillWorkingButton(holding string) button {
+	return button{actionStillWorking, "Still working", holding}
+}
+func claimButton(holding string) button { return button{actionClaim, "That's me", holding} }
+
+// tellAfter is how late a message must be to say when what it tells of was.
+const tellAfter = 2 * time.Minute
+
+// helpMessage says what can be said to the command.
+func helpMessage(command string) Message {
+	return compose([]group{usage(command)}, nil)
+}
+
+// notUnderstood says that text, said to the command, isn't understood, and what
+// would be.
 func notUnderstood(command, text string) Message {
-	return Message{Text: "not understood " + command + " " + text}
+	said := command
+	if text != "" {
+		said += " " + text
+	}
+	return compose([]group{
+		{lines: []line{{words("I don't understand "), code(deploytoken.CleanLine(said, 200)), words(". Nothing was done.")}}},
+		usage(command),
+	}, nil)
 }
+
+func usage(command string) group {
+	if command == commandKingfisher {
+		return group{
+			lines: []line{{words("Before you deploy to Kingfisher, ask me what runs there:")}},
+			bullets: []line{
+				{code("/kingfisher busy"), words(" shows what a deployment would interrupt, and whose it is. Only you see the answer.")},
+				{code("/kingfisher help"), words(" shows this.")},
+			},
+		}
+	}
+	return group{
+		lines: []line{{words("Whoever holds the deploy token may change the servers; nobody else may. You can say:")}},
+		bullets: []line{
+			{code("/deploy-token"), words(" shows who holds the token, since when and for what.")},
+			{code("/deploy-token take upgrade PostgreSQL"), words(" takes the token, if it is free. Say what for in your own words, or leave them out.")},
+			{code("/deploy-token release upgraded PostgreSQL to 18"), words(" releases the token, if you hold it, and adds an entry to the Deploy history. Say what you did, or leave that out.")},
+			{code("/deploy-token help"), words(" shows this.")},
+			{code("/kingfisher busy"), words(" shows what a deployment to Kingfisher would interrupt.")},
+		},
+	}
+}
+
+// refusal says why something can't be done. In text, `back quotes` mark what a
+// person types.
+func refusal(text string) Message { return say(prose(text)) }
+
+// statusMessage says who holds the token, with the buttons that fit the asker.
 func statusMessage(st deploytoken.Status, asker string, now time.Time) Message {
-	return Message{Text: "status " + st.Token.State.String()}
+	lines, buttons := describe(st.Token, st.Holding, asker, st.Link, now)
+	if st.PendingRows > 0 {
+		lines = append(lines, line{words(count(st.PendingRows, "entry", "entries") + " of the Deploy history still to be written. I keep trying.")})
+	}
+	return compose([]group{{lines: lines}}, buttons)
 }
-func refusal(text string) Message { return Message{Text: text} }
+
+// describe says who holds the token by the document, with the buttons that fit
+// the asker. The holding is the ledger's record of it, or nil.
+func describe(t deploytoken.Token, h *deploytoken.Holding, asker, documentLink string, now time.Time) ([]line, []button) {
+	document := link(documentLink, "Deploy token document")
+	switch t.State {
+	case deploytoken.Free:
+		return []line{
+			{words("Nobody holds the deploy token. To take it, type "), code("/deploy-token take"), words(" and what for.")},
+			{words("This is what the "), document, words(" says.")},
+		}, nil
+	case deploytoken.Held:
+	default:
+		return []line{unclear(t.Reason), mend(documentLink)}, nil
+	}
+	if !h.Open() {
+		return []line{
+			{strong(t.Holder), words(" holds the deploy token.")},
+			{words("This is what the "), document, words(" says; since when, I don't know yet.")},
+		}, nil
+	}
+	first := line{strong(t.Holder), words(" holds the deploy token")}
+	buttons := []button{askButton(h.ID)}
+	switch h.PersonID {
+	case "":
+		buttons = append(buttons, claimButton(h.ID))
+	case asker:
+		first = line{words("You hold the deploy token")}
+		buttons = []button{releaseButton(h.ID)}
+	}
+	return []line{
+		append(first, purposeOf(h)...),
+		append(append(sinceOf(h, now), words(". This is what the "), document), words(" says.")),
+	}, buttons
+}
+
+// purposeOf is what the token is held for, to end a line.
+func purposeOf(h *deploytoken.Holding) line {
+	if h.Purpose == "" {
+		return line{words(".")}
+	}
+	return line{words(": "), phrase(h.Purpose)}
+}
+
+// summaryOf is what was done with the token, to end a line.
+func summaryOf(h *deploytoken.Holding) line {
+	if h.Summary == "" {
+		return line{words(".")}
+	}
+	return line{words(": "), phrase(h.Summary)}
+}
+
+// sinceOf begins a line with since when the holding has lasted.
+func sinceOf(h *deploytoken.Holding, now time.Time) line {
+	if !h.SinceKnown {
+		return line{words("That has been so since "), moment(h.Since), words(" or earlier")}
+	}
+	return line{words("That has been so since "), moment(h.Since), words(", for " + duration(now.Sub(h.Since)))}
+}
+
+// after is how long the holding lasted, until it ended or until now.
+func after(h *deploytoken.Holding, now time.Time) string {
+	until := h.Ended
+	if h.Open() {
+		until = now
+	}
+	d := duration(until.Sub(h.Since))
+	if !h.SinceKnown {
+		return "at least " + strings.TrimPrefix(d, "less than ")
+	}
+	return d
+}
+
+func unclear(reason string) line {
+	return line{words("I can't tell from the document who holds the deploy token: "), phrase(lowerFirst(reason))}
+}
+
+func mend(documentLink string) line {
+	return line{words("Until someone mends the "), link(documentLink, "Deploy token document"), words(", nobody can take or release the token.")}
+}
+
+// lowerFirst makes a sentence go on after a colon, unless it begins with a
+// name or the like.
+func lowerFirst(sentence string) string {
+	for _, start := range []string{"The ", "There ", "It ", "Nothing ", "No ", "Two ", "A "} {
+		if strings.HasPrefix(sentence, start) {
+			return strings.ToLower(start[:1]) + sentence[1:]
+		}
+	}
+	return sentence
+}
+
+// A teller puts one delivery into words.
+type teller struct {
+	deploytoken.Delivery
+	// name returns the name of a person by Slack user ID, for the summary of
+	// late messages, whose holdings aren't at hand.
+	name func(userID string) string
+}
+
+// message puts the delivery into words. It returns false where there is
+// nothing to tell any more: a reminder of a holding that is over.
+func (d teller) message() (Message, bool) {
+	if len(d.Late) > 0 {
+		return d.summary()
+	}
+	switch d.Notice.Kind {
+	case deploytoken.NoticeAnswer:
+		return d.answer(), true
+	case deploytoken.NoticePending:
+		return d.pending(), true
+	case deploytoken.NoticeTaken, deploytoken.NoticeReleased, deploytoken.NoticeChanged, deploytoken.NoticeRetired:
+		lines, buttons := d.news()
+		return compose([]group{{lines: lines}}, buttons), true
+	case deploytoken.NoticeReminder:
+		return d.reminder(), d.Holding.Open()
+	case deploytoken.NoticeAsked:
+		return d.asked(), d.Holding.Open()
+	case deploytoken.NoticeDisplaced:
+		return d.displaced(), true
+	case deploytoken.NoticeUnclear, deploytoken.NoticeClear, deploytoken.NoticeTrouble:
+		lines, _ := d.news()
+		return compose([]group{{lines: lines}}, nil), true
+	}
+	return Message{}, false
+}
+
+// document is the link to the document.
+func (d teller) document() span { return link(d.Link, "Deploy token document") }
+
+// history is the link to the spreadsheet.
+func (d teller) history() span { return link(d.HistoryLink, "Deploy history") }
+
+// when is " at …" where the message comes so late that it must say when.
+func (d teller) when() line {
+	if d.At.Sub(d.Notice.At) < tellAfter {
+		return nil
+	}
+	return line{words(" at "), moment(d.Notice.At)}
+}
+
+// holder names the holding's holder; it stands in for one that isn't at hand.
+func holder(h *deploytoken.Holding) span {
+	if h == nil || h.Name == "" {
+		return words("someone")
+	}
+	return strong(h.Name)
+}
+
+// news is what the channel is told, with the buttons below.
+func (d teller) news() ([]line, []button) {
+	h := d.Holding
+	switch d.Notice.Kind {
+	case deploytoken.NoticeTaken:
+		if h == nil {
+			return []line{join(line{words("Someone took the deploy token")}, d.when(), line{words(".")})}, nil
+		}
+		if !h.Open() {
+			return []line{d.over(h)}, nil
+		}
+		return []line{join(line{holder(h), words(" took the deploy token")}, d.when(), purposeOf(h))},
+			[]button{releaseButton(h.ID), askButton(h.ID)}
+	case deploytoken.NoticeRetired:
+		if h == nil {
+			return []line{{words("This is over: the deploy token has changed hands since.")}}, nil
+		}
+		return []line{d.over(h)}, nil
+	case deploytoken.NoticeReleased:
+		return []line{d.released(h)}, nil
+	case deploytoken.NoticeChanged:
+		return d.changed()
+	case deploytoken.NoticeUnclear:
+		lines := []line{unclear(d.Notice.Detail), mend(d.Link)}
+		return append(lines, d.byWhom()...), nil
+	case deploytoken.NoticeClear:
+		lines := []line{join(line{words("The "), d.document(), words(" can be understood again")}, d.when(), line{words(".")})}
+		if t := d.Notice.Token; t != nil {
+			lines[0] = append(lines[0], words(" "))
+			lines[0] = append(lines[0], says(*t)...)
+		}
+		return lines, nil
+	case deploytoken.NoticeTrouble:
+		lines := []line{append(line{words("Something keeps failing, and I keep trying. ")}, prose(d.Notice.Detail)...)}
+		if h != nil {
+			lines = append(lines, line{words("It holds up the entry of "), holder(h), words(" in the "), d.history(), words(". Nothing is lost.")})
+		}
+		return lines, nil
+	}
+	return nil, nil
+}
+
+// over tells of a holding as of the past.
+func (d teller) over(h *deploytoken.Holding) line {
+	l := line{holder(h), words(" had the deploy token from "), moment(h.Since)}
+	if !h.SinceKnown {
+		l = line{holder(h), words(" had the deploy token from "), moment(h.Since), words(" or earlier")}
+	}
+	l = append(l, words(" to "), moment(h.Ended), words(" ("+after(h, d.At)+")"))
+	return append(l, purposeOf(h)...)
+}
+
+func (d teller) released(h *deploytoken.Holding) line {
+	if h == nil {
+		return join(line{words("The deploy token was released")}, d.when(), line{words(".")})
+	}
+	return join(line{holder(h), words(" released the deploy token")}, d.when(), line{words(" after " + after(h, d.At))}, summaryOf(h))
+}
+
+// changed tells of a change by hand.
+func (d teller) changed() ([]line, []button) {
+	h, before := d.Holding, d.Previous
+	first := line{words("The "), d.document(), words(" was changed by hand")}
+	if d.Notice.BlindSince.IsZero() {
+		first = append(first, d.when()...)
+	}
+	var buttons []button
+	switch {
+	case h != nil && !h.Open():
+		first = append(first, words(": it named "))
+		first = append(first, holder(h), words(", until "), moment(h.Ended))
+	case h != nil:
+		first = append(first, words(": it says that "), holder(h), words(" holds the deploy token"))
+		buttons = []button{releaseButton(h.ID), askButton(h.ID)}
+	case d.Notice.Token != nil && d.Notice.Token.State == deploytoken.Free:
+		first = append(first, words(": it says that nobody holds the deploy token"))
+	}
+	first = append(first, words("."))
+	lines := []line{first}
+	if before != nil {
+		lines = append(lines, join(line{holder(before), words(" had it until then, for " + after(before, d.At))}, summaryOf(before)))
+	}
+	return append(lines, d.byWhom()...), buttons
+}
+
+// byWhom says who edited the document last, and for how long the bot had not
+// seen it.
+func (d teller) byWhom() []line {
+	var lines []line
+	if d.Notice.Editor != "" {
+		lines = append(lines, line{words("It was last edited by "), phrase(d.Notice.Editor), words(".")})
+	}
+	if !d.Notice.BlindSince.IsZero() {
+		lines = append(lines, line{words("I hadn't been able to see the document since "), moment(d.Notice.BlindSince), words(", so I don't know exactly when that was, nor what else happened.")})
+	}
+	return lines
+}
+
+// says tells what the document says.
+func says(t deploytoken.Token) line {
+	switch t.State {
+	case deploytoken.Free:
+		return line{words("It says that nobody holds the deploy token.")}
+	case deploytoken.Held:
+		return line{words("It says that "), strong(t.Holder), words(" holds the deploy token.")}
+	}
+	return unclear(t.Reason)
+}
+
+// reminder reminds of a holding. The first, and any that can't stand in the
+// first one's thread, mentions the holder.
+func (d teller) reminder() Message {
+	h := d.Holding
+	if h == nil {
+		return Message{}
+	}
+	held := " held the deploy token for " + after(h, d.At)
+	first := line{holder(h), words(" has" + held)}
+	if h.PersonID != "" && d.Thread.Timestamp == "" {
+		first = line{mention(h.PersonID), words(", you have" + held)}
+	} else if d.Thread.Timestamp != "" {
+		first = line{holder(h), words(" still holds the deploy token, after " + after(h, d.At))}
+	}
+	lines := []line{append(first, purposeOf(h)...)}
+	if d.Thread.Timestamp == "" {
+		lines = append(lines, line{words("If the work is done, please release the token. If it isn't, press "), strong("Still working"), words(", and I'll keep quiet for a while.")})
+	}
+	return compose([]group{{lines: lines}}, []button{releaseButton(h.ID), stillWorkingButton(h.ID)})
+}
+
+// asked tells the holder that someone else would like the token.
+func (d teller) asked() Message {
+	h := d.Holding
+	if h == nil {
+		return Message{}
+	}
+	return compose([]group{{lines: []line{
+		{mention(d.Notice.PersonID), words(" would like to have the deploy token.")},
+		append(line{words("You have held it for " + after(h, d.At))}, purposeOf(h)...),
+		{words("If you are done, press "), strong("Release token"), words(", or type "), code("/deploy-token release"), words(" and what you did. If you aren't, please tell them when you expect to be.")},
+	}}}, []button{releaseButton(h.ID)})
+}
+
+// displaced tells a holder that the document names them no longer.
+func (d teller) displaced() Message {
+	lines := []line{join(line{words("The "), d.document(), words(" was changed by hand")}, d.when(), line{words(", and no longer names you as the holder of the deploy token.")})}
+	if t := d.Notice.Token; t != nil {
+		lines = append(lines, says(*t))
+	}
+	lines = append(lines, d.byWhom()...)
+	lines = append(lines, line{words("If you are still deploying, stop and agree with the others on who goes on.")})
+	return say(lines...)
+}
+
+// pending tells the asker that it isn't known yet whether their command was
+// done.
+func (d teller) pending() Message {
+	return say(
+		line{words("I don't know yet whether that was done: the document was to be changed, and no answer has come. I keep asking, and will tell you.")},
+		line{words("Until then, please don't change the "), d.document(), words(", and don't deploy.")},
+	)
+}
+
+// summary tells in one message what several late ones would have.
+func (d teller) summary() (Message, bool) {
+	var bullets []line
+	add := func(t teller) {
+		if t.Notice.Kind == deploytoken.NoticeReminder || t.Notice.Kind == deploytoken.NoticeRetired {
+			return
+		}
+		t.At = t.Notice.At // the line begins with the time
+		if what := t.brief(); what != nil {
+			bullets = append(bullets, join(line{moment(t.Notice.At), words(": ")}, what))
+		}
+	}
+	first := d
+	first.Late = nil
+	add(first)
+	for _, n := range d.Late {
+		next := first
+		next.Notice, next.Holding, next.Previous = n, d.holding(n.Holding), d.holding(n.Previous)
+		add(next)
+	}
+	if len(bullets) == 0 {
+		return Message{}, false
+	}
+	kept, more := fit(bullets, maxMessage/2, line.size)
+	if more > 0 {
+		kept = append(kept, line{words("and " + count(more, "more change", "more changes"))})
+	}
+	return compose([]group{{
+		lines:   []line{{words("I couldn't post here for a while. This is what has happened to the deploy token:")}},
+		bullets: kept,
+	}, {
+		lines: []line{{words("Who holds it now stands in the "), d.document(), words(".")}},
+	}}, nil), true
+}
+
+// holding returns the one with the ID, if it came along with the delivery.
+func (d teller) holding(id string) *deploytoken.Holding {
+	for _, h := range []*deploytoken.Holding{d.Holding, d.Previous} {
+		if h != nil && h.ID == id {
+			return h
+		}
+	}
+	return nil
+}
+
+// brief tells in one line what a notice tells of.
+func (d teller) brief() line {
+	who := words("Someone")
+	switch {
+	case d.Holding != nil:
+		who = holder(d.Holding)
+	case d.Notice.PersonID != "" && d.name != nil:
+		if name := d.name(d.Notice.PersonID); name != "" {
+			who = strong(name)
+		}
+	}
+	switch d.Notice.Kind {
+	case deploytoken.NoticeTaken:
+		if d.Holding == nil {
+			return line{who, words(" took the deploy token.")}
+		}
+		return append(line{who, words(" took the deploy token")}, purposeOf(d.Holding)...)
+	case deploytoken.NoticeReleased:
+		if d.Holding == nil {
+			return line{who, words(" released the deploy token.")}
+		}
+		return d.released(d.Holding)
+	case deploytoken.NoticeChanged:
+		l := line{words("The document was changed by hand.")}
+		if t := d.Notice.Token; t != nil {
+			past := map[deploytoken.TokenState]line{
+				deploytoken.Free: {words(" It then said that nobody held the deploy token.")},
+				deploytoken.Held: {words(" It then said that "), strong(t.Holder), words(" held the deploy token.")},
+			}
+			l = append(l, past[t.State]...)
+		}
+		return l
+	case deploytoken.NoticeUnclear:
+		return line{words("The document could not be understood.")}
+	case deploytoken.NoticeClear:
+		return line{words("The document could be understood again.")}
+	case deploytoken.NoticeTrouble:
+		return prose(d.Notice.Detail)
+	}
+	return nil
+}
+
+// join puts the pieces of a line together.
+func join(pieces ...line) line {
+	var l line
+	for _, p := range pieces {
+		l = append(l, p...)
+	}
+	return l
+}

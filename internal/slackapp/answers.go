@@ -1,0 +1,255 @@
+package slackapp
+
+import (
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+)
+
+// answer tells the asker how their command ended. A late one, which comes with
+// a fresh reading, tells of it as of the past, and then what is so now.
+func (d teller) answer() Message {
+	if d.Now != nil {
+		return d.lateAnswer()
+	}
+	lines, buttons := d.ended()
+	return compose([]group{{lines: lines}}, buttons)
+}
+
+// kind is what was asked for; what is typed most often where it isn't at hand.
+func (d teller) kind() deploytoken.Kind {
+	if d.Command == nil {
+		return deploytoken.KindTake
+	}
+	return d.Command.Kind
+}
+
+// open is the holding that the answer is about, if it still lasts.
+func (d teller) open() *deploytoken.Holding {
+	if d.Holding.Open() {
+		return d.Holding
+	}
+	return nil
+}
+
+// present says what the document said when the command was decided.
+func (d teller) present() []line {
+	t := d.Notice.Token
+	if t == nil {
+		return []line{{words("Who holds the token stands in the "), d.document(), words(".")}}
+	}
+	if t.State == deploytoken.Held && d.open() != nil {
+		return []line{d.held()}
+	}
+	return []line{says(*t)}
+}
+
+// held says who holds the token, since when and for what.
+func (d teller) held() line {
+	h := d.open()
+	if h == nil {
+		l := line{words("Someone else holds the deploy token.")}
+		if t := d.Notice.Token; t != nil && t.State == deploytoken.Held {
+			l = line{strong(t.Holder), words(" holds the deploy token.")}
+		}
+		return l
+	}
+	l := line{holder(h), words(" has held the deploy token since "), moment(h.Since)}
+	if !h.SinceKnown {
+		l = append(l, words(" or earlier"))
+	}
+	return append(l, purposeOf(h)...)
+}
+
+// ended tells the asker at once how their command ended.
+func (d teller) ended() ([]line, []button) {
+	h := d.open()
+	var release, ask, claim []button
+	if h != nil {
+		release, ask, claim = []button{releaseButton(h.ID)}, []button{askButton(h.ID)}, []button{claimButton(h.ID)}
+	}
+	document := d.document()
+	howToRelease := line{words("When you are done, type "), code("/deploy-token release"), words(" and what you did, or press "), strong("Release token"), words(".")}
+
+	switch d.Notice.Outcome {
+	case deploytoken.OutcomeTaken:
+		if h == nil {
+			return []line{{words("You took the deploy token, but you don't hold it any more: that holding is over already. Look at the "), document, words(" before you deploy.")}}, nil
+		}
+		return []line{
+			append(line{words("You hold the deploy token now")}, purposeOf(h)...),
+			howToRelease,
+		}, release
+	case deploytoken.OutcomeAlreadyYours:
+		if h == nil {
+			return []line{{words("You hold the deploy token already. Nothing was changed.")}}, nil
+		}
+		return []line{
+			append(line{words("You already hold the deploy token, since "), moment(h.Since)}, purposeOf(h)...),
+			howToRelease,
+		}, release
+	case deploytoken.OutcomeHeld:
+		second := line{words("You can take it once it is released. Nothing was changed.")}
+		switch d.kind() {
+		case deploytoken.KindRelease:
+			second = line{words("Only they can release it. Nothing was changed.")}
+		case deploytoken.KindStillWorking:
+			second = line{words("Only they can put the reminders off. Nothing was changed.")}
+		}
+		return []line{d.held(), second}, ask
+	case deploytoken.OutcomeReleased:
+		return d.thanks(), nil
+	case deploytoken.OutcomeFree:
+		nothing := words("Nothing was changed.")
+		if d.kind() == deploytoken.KindRelease {
+			nothing = words("There is nothing to release.")
+		}
+		return []line{{words("Nobody holds the deploy token. "), nothing, words(" To take it, type "), code("/deploy-token take"), words(" and what for.")}}, nil
+	case deploytoken.OutcomeEnded:
+		return d.elapsed()
+	case deploytoken.OutcomeMaybeYours:
+		return []line{
+			append(line{words("The "), document, words(" says "), d.named()}, words(", which could be you, but also someone else. Nothing was changed.")),
+			{words("If it is you, press "), strong("That's me"), words(". After that you can release the token.")},
+		}, claim
+	case deploytoken.OutcomeClaimed:
+		return []line{
+			{words("Thank you. I know now that "), d.named(), words(" in the "), document, words(" is you, and that you hold the deploy token.")},
+			howToRelease,
+		}, release
+	case deploytoken.OutcomeNotYours:
+		return []line{
+			{words("The "), document, words(" says "), d.named(), words(", which fits neither your full name in Slack, nor your display name, nor your handle. Nothing was changed.")},
+			{words("If it does mean you, write your full name there as it is in Slack.")},
+		}, ask
+	case deploytoken.OutcomeAsked:
+		return []line{{words("I have asked "), d.named(), words(" in a direct message to release the deploy token. The channel is told when that happens.")}}, nil
+	case deploytoken.OutcomeHolderUnknown:
+		return []line{
+			{words("I can't ask "), d.named(), words(" to release the deploy token: the name in the "), document, words(" doesn't fit exactly one member of the channel.")},
+			{words("If you know who that is, please ask them yourself.")},
+		}, nil
+	case deploytoken.OutcomeQuiet:
+		return []line{{words("All right. I won't remind you again before "), moment(d.Notice.Until), words(".")}}, release
+	case deploytoken.OutcomeUnclear:
+		return []line{unclear(d.Notice.Detail), {words("Nothing was changed. Mend the "), document, words(", then try again.")}}, nil
+	case deploytoken.OutcomeTooLate:
+		return append([]line{{words("I couldn't take the deploy token for you within two minutes, so I have given up. If you still want it, ask again.")}}, d.present()...), nil
+	case deploytoken.OutcomeContended:
+		return []line{{words("The "), document, words(" is being edited just now, so nothing was done. Try again in a moment.")}}, nil
+	case deploytoken.OutcomeSuperseded:
+		return append([]line{
+			{words("The "), document, words(" was changed by hand while I was working on it for you, and what people write there counts.")},
+		}, d.present()...), nil
+	case deploytoken.OutcomeRefused:
+		return []line{prose(d.Notice.Detail), {words("The "), document, words(" was not changed.")}}, nil
+	}
+	return []line{{words("Something went wrong on my side, and I have stopped. Look at the "), document, words(" to see who holds the deploy token, then try again. If it happens again, tell whoever runs this bot.")}}, nil
+}
+
+// named is the name in the document.
+func (d teller) named() span {
+	switch t := d.Notice.Token; {
+	case d.open() != nil:
+		return strong(d.Holding.Name)
+	case t != nil && t.Holder != "":
+		return strong(t.Holder)
+	}
+	return words("the name there")
+}
+
+// thanks tells a holder that they have released the token.
+func (d teller) thanks() []line {
+	h := d.Holding
+	if h == nil {
+		return []line{{words("You have released the deploy token. Thank you!")}}
+	}
+	first := append(line{words("You have released the deploy token after " + after(h, d.At))}, summaryOf(h)...)
+	second := line{words("It goes into the "), d.history(), words(".")}
+	if h.Summary == "" {
+		second = line{words("It goes into the "), d.history(), words(", where you may add what you did.")}
+	}
+	return []line{first, second}
+}
+
+// elapsed tells the asker that what they asked for was for a holding that is
+// over.
+func (d teller) elapsed() ([]line, []button) {
+	if h := d.Holding; h != nil && !h.Open() && h.EndedByHand && d.kind() == deploytoken.KindRelease {
+		// The asker's own, whose end the document told before they did.
+		first := line{words("You have released the deploy token: the "), d.document(), words(" already said that nobody holds it.")}
+		second := line{words("What you wrote goes into the "), d.history(), words(".")}
+		if h.Summary == "" {
+			second = line{words("It goes into the "), d.history(), words(", where you may add what you did.")}
+		}
+		return []line{first, second}, nil
+	}
+	return append([]line{{words("That was for an earlier time that someone held the deploy token, which is over. Nothing was changed.")}}, d.present()...), nil
+}
+
+// lateAnswer tells of a decision as of the past, and then what is so now.
+func (d teller) lateAnswer() Message {
+	asked := map[deploytoken.Kind]string{
+		deploytoken.KindTake:         " to take the deploy token.",
+		deploytoken.KindRelease:      " to release the deploy token.",
+		deploytoken.KindAsk:          " for the deploy token to be released.",
+		deploytoken.KindStillWorking: " for no more reminders for a while.",
+		deploytoken.KindClaim:        " to be known as the holder of the deploy token.",
+	}[d.kind()]
+	at, person := d.Notice.At, d.Notice.PersonID
+	if d.Command != nil {
+		at, person = d.Command.At, d.Command.PersonID
+	}
+	lines := []line{
+		join(line{words("You asked at "), moment(at), words(asked + " ")}, d.past()),
+		{words("My answer comes late. This is how it is now:")},
+	}
+	now, buttons := describe(d.Now.Token, d.Now.Holding, person, d.Now.Link, d.At)
+	return compose([]group{{lines: append(lines, now...)}}, buttons)
+}
+
+// past says in the past tense how the command ended.
+func (d teller) past() line {
+	switch d.Notice.Outcome {
+	case deploytoken.OutcomeTaken:
+		return line{words("You got it at "), moment(d.Notice.At), words(".")}
+	case deploytoken.OutcomeAlreadyYours:
+		return line{words("You held it already then.")}
+	case deploytoken.OutcomeHeld:
+		who := words("Someone else")
+		if t := d.Notice.Token; t != nil && t.Holder != "" {
+			who = strong(t.Holder)
+		}
+		return line{who, words(" held it then, and nothing was changed.")}
+	case deploytoken.OutcomeReleased:
+		if d.Holding == nil {
+			return line{words("It was released.")}
+		}
+		return append(line{words("It was released after " + after(d.Holding, d.At))}, summaryOf(d.Holding)...)
+	case deploytoken.OutcomeFree:
+		return line{words("Nobody held it then, and nothing was changed.")}
+	case deploytoken.OutcomeEnded:
+		return line{words("What you asked that for was over already.")}
+	case deploytoken.OutcomeMaybeYours:
+		return line{words("The name in the document could have meant you or someone else, and nothing was changed.")}
+	case deploytoken.OutcomeClaimed:
+		return line{words("I took note that the name in the document was you.")}
+	case deploytoken.OutcomeNotYours:
+		return line{words("The name in the document didn't fit you, and nothing was changed.")}
+	case deploytoken.OutcomeAsked:
+		return line{words("The holder was asked in a direct message.")}
+	case deploytoken.OutcomeHolderUnknown:
+		return line{words("The name in the document didn't fit exactly one member of the channel, so nobody was asked.")}
+	case deploytoken.OutcomeQuiet:
+		return line{words("The reminders were put off until "), moment(d.Notice.Until), words(".")}
+	case deploytoken.OutcomeUnclear:
+		return line{words("The document could not be understood then, and nothing was changed.")}
+	case deploytoken.OutcomeTooLate:
+		return line{words("I couldn't do it within two minutes, and gave up.")}
+	case deploytoken.OutcomeContended:
+		return line{words("The document was being edited all the while, and nothing was changed.")}
+	case deploytoken.OutcomeSuperseded:
+		return line{words("The document was changed by hand while I was working on it for you, and what people wrote there counted.")}
+	case deploytoken.OutcomeRefused:
+		return append(line{words("That could not be done, and nothing was changed. ")}, prose(d.Notice.Detail)...)
+	}
+	return line{words("Something went wrong on my side, and I stopped.")}
+}
