@@ -1,15 +1,6 @@
 package slackapp
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"net/http"
-
-	"github.com/slack-go/slack"
-
-	"github.com/open-contracting/deploytoken/internal/deploytoken"
-)
+import "context"
 
 // Members knows who may use the bot.
 type Members interface {
@@ -41,22 +32,4 @@ func (in *Inbound) refuses(ctx context.Context, r request) string {
 		return refusedPerson
 	}
 	return ""
-}
-
-// ownTeam asks Slack for the ID of the workspace that the bot is installed in.
-func ownTeam(ctx context.Context, client *slack.Client) (string, error) {
-	answer, err := client.AuthTestContext(ctx)
-	if e, ok := errors.AsType[slack.StatusCodeError](err); ok && e.Code == http.StatusNotFound {
-		return "", &deploytoken.Fault{
-			Kind:    deploytoken.ErrMisconfigured,
-			Message: "There is no Slack API at the configured address (404). Correct slack.api_url, or leave it out.",
-		}
-	}
-	if err != nil {
-		return "", translate(err, "log in to Slack", botToken)
-	}
-	if answer.TeamID == "" {
-		return "", fmt.Errorf("cannot log in to Slack: its answer names no workspace")
-	}
-	return answer.TeamID, nil
 }

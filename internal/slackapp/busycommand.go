@@ -22,10 +22,13 @@ const (
 	// busyInterim is how many answers are sent before the last one. Slack takes
 	// five through a response_url, of which the last may need two.
 	busyInterim = 3
+	// busyPause is the least time between two answers before the last one:
+	// where the checks are quick, there is only one.
+	busyPause = 2 * time.Second
 )
 
-// answerBusy answers with what is known of the busy checks, then, in its place,
-// with more as they come in, and at last with the report.
+// answerBusy answers with what is known of the busy checks, then with more as
+// they come in, and at last with the report.
 func (in *Inbound) answerBusy(ctx context.Context, r request) {
 	run := in.busy.join()
 	report, pending, changed := run.state()
@@ -34,13 +37,10 @@ func (in *Inbound) answerBusy(ctx context.Context, r request) {
 			sent++
 			in.respond(r, in.busyMessage(report, pending, r))
 		}
-		select {
-		case <-changed:
-			continue
-		case <-ctx.Done():
+		if !in.busy.next(ctx, run, changed) {
+			report = run.unfinished(in.config.Now(), "It did not finish in time, or the bot was restarted meanwhile. Ask again.")
+			break
 		}
-		report = run.unfinished(in.config.Now(), "It did not finish in time, or the bot was restarted meanwhile. Ask again.")
-		break
 	}
 	final := in.busyMessage(report, nil, r)
 	if in.respond(r, final) != nil {
@@ -58,13 +58,14 @@ type busyDesk struct {
 	now     func() time.Time
 	tasks   *sync.WaitGroup
 	places  chan struct{}
+	pause   time.Duration
 
 	mu     sync.Mutex
 	latest *busyRun
 }
 
 func newBusyDesk(ctx context.Context, checker deploytoken.BusyChecker, log *slog.Logger, now func() time.Time, tasks *sync.WaitGroup) *busyDesk {
-	return &busyDesk{ctx: ctx, checker: checker, log: log, now: now, tasks: tasks, places: make(chan struct{}, busyAtOnce)}
+	return &busyDesk{ctx: ctx, checker: checker, log: log, now: now, tasks: tasks, places: make(chan struct{}, busyAtOnce), pause: busyPause}
 }
 
 // join returns checks that have not begun yet or only just, and begins them if
@@ -75,10 +76,29 @@ func (d *busyDesk) join() *busyRun {
 	if d.latest != nil && d.latest.freshAt(d.now()) {
 		return d.latest
 	}
-	run := &busyRun{changed: make(chan struct{})}
+	run := &busyRun{changed: make(chan struct{}), done: make(chan struct{})}
 	d.latest = run
 	d.tasks.Go(func() { d.make(run) })
 	return run
+}
+
+// next waits until more is known and the pause after an answer is over, or
+// until all is known; it returns false where ctx ends first.
+func (d *busyDesk) next(ctx context.Context, run *busyRun, changed <-chan struct{}) bool {
+	pause := time.NewTimer(d.pause)
+	defer pause.Stop()
+	select {
+	case <-changed:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-pause.C:
+	case <-run.done:
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 func (d *busyDesk) make(run *busyRun) {
@@ -108,6 +128,7 @@ type busyRun struct {
 	results []deploytoken.CheckResult
 	report  *deploytoken.BusyReport
 	changed chan struct{} // closed, and replaced, by each change; nil at the end
+	done    chan struct{} // closed at the end
 }
 
 // freshAt reports whether the checks can answer a request that came at t.
@@ -139,6 +160,7 @@ func (r *busyRun) finish(report deploytoken.BusyReport) {
 	defer r.mu.Unlock()
 	r.report = &report
 	close(r.changed)
+	close(r.done)
 	r.changed = nil
 }
 
@@ -183,5 +205,5 @@ next:
 }
 
 func (in *Inbound) busyMessage(report deploytoken.BusyReport, pending []string, r request) Message {
-	return busyMessage(report, pending, r.Person, busyOptions{})
+	return busyMessage(report, pending, r.Person, busyOptions{OverrideURL: in.config.OverrideURL})
 }

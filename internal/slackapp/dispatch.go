@@ -30,13 +30,6 @@ type Commands interface {
 	Status(ctx context.Context) (deploytoken.Status, error)
 }
 
-// Answers answers people through the response_url of what they said.
-type Answers interface {
-	// Respond answers so that only the asker sees it, in place of what stood
-	// there.
-	Respond(ctx context.Context, responseURL string, m Message) error
-}
-
 // InboundConfig is what an Inbound needs.
 type InboundConfig struct {
 	// Client calls Slack with the bot's token and the app-level token. It must
@@ -46,10 +39,11 @@ type InboundConfig struct {
 	Commands Commands
 	// Members says who may ask for anything.
 	Members Members
-	// Answers answers what only reads.
-	Answers Answers
 	// Busy makes the checks of /kingfisher busy; nil: none are configured.
 	Busy deploytoken.BusyChecker
+	// OverrideURL is the address of how to deploy without losing what runs,
+	// which a busy report links to; "" for none.
+	OverrideURL string
 	// Workers is how many commands are worked on at once; 16 if 0.
 	Workers int
 	// Queue is how many requests are taken in, beside those being worked on,
@@ -101,10 +95,11 @@ const (
 // acknowledged, then worked on; what only reads is acknowledged, then
 // answered. What one person asks for is done in its order.
 type Inbound struct {
-	config InboundConfig
-	socket *socket
-	team   atomic.Pointer[string]
-	busy   *busyDesk
+	config    InboundConfig
+	socket    *socket
+	team      atomic.Pointer[string]
+	busy      *busyDesk
+	responder *Responder
 
 	places   chan struct{} // one taken by each request, from its coming to its end
 	accepts  chan struct{} // one taken by each Commands.Accept
@@ -143,14 +138,15 @@ func NewInbound(config InboundConfig) *Inbound {
 	}
 	capacity := config.Workers + config.Queue
 	in := &Inbound{
-		config:   config,
-		places:   make(chan struct{}, capacity),
-		accepts:  make(chan struct{}, capacity),
-		intake:   newLanes(32, capacity),
-		work:     newLanes(config.Workers, capacity),
-		watching: newLanes(capacity, capacity),
-		notes:    newLanes(4, 64),
-		ran:      make(chan struct{}),
+		config:    config,
+		responder: NewResponder(),
+		places:    make(chan struct{}, capacity),
+		accepts:   make(chan struct{}, capacity),
+		intake:    newLanes(32, capacity),
+		work:      newLanes(config.Workers, capacity),
+		watching:  newLanes(capacity, capacity),
+		notes:     newLanes(4, 64),
+		ran:       make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.busy = newBusyDesk(in.ctx, config.Busy, config.Log, config.Now, &in.tasks)
@@ -199,10 +195,10 @@ func (in *Inbound) Run(ctx context.Context) error {
 func (in *Inbound) login(ctx context.Context) error {
 	for failures := 1; ; failures++ {
 		trying, cancel := context.WithTimeout(ctx, in.socket.timing.connect)
-		team, err := ownTeam(trying, in.config.Client)
+		id, err := Identify(trying, in.config.Client)
 		cancel()
 		if err == nil {
-			in.team.Store(&team)
+			in.team.Store(&id.TeamID)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -485,14 +481,8 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 func (in *Inbound) respond(r request, m Message) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), answerWithin)
 	defer cancel()
-	var err error
-	if r.Message != "" && !r.Ephemeral {
-		err = withoutAddress(slack.PostWebhookContext(ctx, r.ResponseURL, &slack.WebhookMessage{
-			ResponseType: slack.ResponseTypeEphemeral, Text: m.Text, Blocks: blocksOf(m),
-		}))
-	} else {
-		err = in.config.Answers.Respond(ctx, r.ResponseURL, m)
-	}
+	replace := r.Message == "" || r.Ephemeral
+	err := in.responder.respond(ctx, r.ResponseURL, m, replace)
 	if err != nil {
 		in.logger(r).Error("cannot answer", "error", err)
 	}

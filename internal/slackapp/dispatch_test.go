@@ -99,36 +99,6 @@ func (f memberFunc) Member(ctx context.Context, userID string) (bool, error) { r
 
 func everybody(context.Context, string) (bool, error) { return true, nil }
 
-// answerLog are Answers that remember what they were given.
-type answerLog struct {
-	mu   sync.Mutex
-	got  []string // the last part of the URL, a colon, and the text
-	fail func(n int) error
-}
-
-func (a *answerLog) Respond(ctx context.Context, responseURL string, m Message) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.got = append(a.got, responseURL[strings.LastIndexByte(responseURL, '/')+1:]+": "+m.Text)
-	if a.fail != nil {
-		return a.fail(len(a.got))
-	}
-	return nil
-}
-
-// to returns what was answered to the request.
-func (a *answerLog) to(id string) []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var texts []string
-	for _, s := range a.got {
-		if text, ok := strings.CutPrefix(s, id+": "); ok {
-			texts = append(texts, text)
-		}
-	}
-	return texts
-}
-
 // A ranInbound is an Inbound that runs against a scripted Slack.
 type ranInbound struct {
 	*Inbound
@@ -136,7 +106,6 @@ type ranInbound struct {
 	slack    *scriptedSlack
 	conn     *scriptedConn
 	commands *recordedCommands
-	answers  *answerLog
 	log      *lockedBuffer
 	result   chan error
 	stop     context.CancelFunc
@@ -161,9 +130,9 @@ func (l *lockedBuffer) String() string {
 
 func runInbound(t *testing.T, change func(*InboundConfig, *recordedCommands)) *ranInbound {
 	f := newScriptedSlack(t)
-	r := &ranInbound{t: t, slack: f, commands: &recordedCommands{}, answers: &answerLog{}, log: &lockedBuffer{}, result: make(chan error, 1)}
+	r := &ranInbound{t: t, slack: f, commands: &recordedCommands{}, log: &lockedBuffer{}, result: make(chan error, 1)}
 	config := InboundConfig{
-		Client: f.client(), Commands: r.commands, Members: memberFunc(everybody), Answers: r.answers,
+		Client: f.client(), Commands: r.commands, Members: memberFunc(everybody),
 		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
@@ -252,8 +221,7 @@ func TestReadsAreAnswered(t *testing.T) {
 		if a := r.conn.ack(); a.ID != id || a.Payload != nil {
 			t.Errorf("%s %s: acknowledged with %+v", tt.command, tt.text, a)
 		}
-		eventually(t, id+" is answered", func() bool { return len(r.answers.to(id)) == 1 })
-		if got := r.answers.to(id)[0]; got != tt.want {
+		if got := r.slack.answer(id).Text; got != tt.want {
 			t.Errorf("%s %s: answered %q, want %q", tt.command, tt.text, got, tt.want)
 		}
 	}
@@ -270,8 +238,7 @@ func TestStatusFailing(t *testing.T) {
 	})
 	r.slack.slash(r.conn, "s", "U1", "/deploy-token", "status")
 	r.conn.ack()
-	eventually(t, "it is answered", func() bool { return len(r.answers.to("s")) == 1 })
-	if got := r.answers.to("s")[0]; got != "Google is away." {
+	if got := r.slack.answer("s").Text; got != "Google is away." {
 		t.Errorf("answered %q", got)
 	}
 }
@@ -313,16 +280,14 @@ func TestAccess(t *testing.T) {
 		}
 		r.slack.slash(r.conn, "status-"+tt.person, tt.person, "/deploy-token", "status")
 		r.conn.ack()
-		eventually(t, "it is answered", func() bool { return len(r.answers.to("status-"+tt.person)) == 1 })
-		if got := r.answers.to("status-" + tt.person)[0]; got != tt.want {
+		if got := r.slack.answer("status-" + tt.person).Text; got != tt.want {
 			t.Errorf("%s: answered %q", tt.person, got)
 		}
 		r.slack.click(r.conn, "click-"+tt.person, tt.person, actionRelease, "h1")
 		r.conn.ack()
-		eventually(t, "the click is answered beside the message", func() bool {
-			told := r.slack.told()
-			return len(told) > 0 && told[len(told)-1] == tt.want
-		})
+		if got := r.slack.answer("click-" + tt.person); got.Text != tt.want || got.Replace {
+			t.Errorf("%s: the click was answered with %+v", tt.person, got)
+		}
 	}
 	foreign := strings.Replace(r.slack.slashEnvelope("foreign", "U1", "/deploy-token", "take"), testTeam, "T0OTHER", 1)
 	r.conn.say(foreign)
@@ -352,7 +317,9 @@ func TestStoreRefuses(t *testing.T) {
 			}
 			r.slack.click(r.conn, "e2", "U1", actionRelease, "h1")
 			r.conn.ack()
-			eventually(t, "the click is answered", func() bool { return len(r.slack.told()) == 1 && r.slack.told()[0] == tt.want })
+			if got := r.slack.answer("e2"); got.Text != tt.want {
+				t.Errorf("the click was answered with %+v", got)
+			}
 			if got := r.commands.doneIDs(); got != "" {
 				t.Errorf("did %q", got)
 			}
@@ -384,7 +351,9 @@ func TestSlowStore(t *testing.T) {
 		}
 	}
 	close(release)
-	eventually(t, "what was recorded too late is recorded as failed", func() bool { return strings.HasPrefix(r.commands.failedIDs(), "slow1") })
+	eventually(t, "what was recorded too late is recorded as failed", func() bool {
+		return strings.Count(r.commands.failedIDs(), "slow") == strings.Count(r.commands.acceptedIDs(), "slow") && strings.Contains(r.commands.failedIDs(), "slow1")
+	})
 	eventually(t, "the quick one is done", func() bool { return r.commands.doneIDs() == "quick" })
 	if strings.Contains(r.commands.doneIDs(), "slow") {
 		t.Errorf("did %q, although the asker was told otherwise", r.commands.doneIDs())
@@ -430,8 +399,7 @@ func TestPanics(t *testing.T) {
 	if got := r.commands.failedIDs(); got != "do" {
 		t.Errorf("failed %q", got)
 	}
-	eventually(t, "the status is answered", func() bool { return len(r.answers.to("status")) == 1 })
-	if got := r.answers.to("status")[0]; got != sorry {
+	if got := r.slack.answer("status").Text; got != sorry {
 		t.Errorf("answered %q", got)
 	}
 	for _, where := range []string{"accept", "do", "status", "member"} {
@@ -482,7 +450,9 @@ func TestFullQueue(t *testing.T) {
 	}
 	r.slack.click(r.conn, "click", "U9", actionRelease, "h1")
 	r.conn.ack()
-	eventually(t, "the click is answered", func() bool { return len(r.slack.told()) == 1 && r.slack.told()[0] == turnedDownFull })
+	if got := r.slack.answer("click"); got.Text != turnedDownFull {
+		t.Errorf("the click was answered with %+v", got)
+	}
 	close(release)
 	eventually(t, "what was taken in is done", func() bool { return len(strings.Fields(r.commands.doneIDs())) == 5 })
 	r.slack.slash(r.conn, "again", "U9", "/deploy-token", "take")
@@ -605,7 +575,7 @@ func TestRunMisconfigured(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newScriptedSlack(t)
 			f.server.Config.Handler = tt.handle
-			in := NewInbound(InboundConfig{Client: f.client(), Commands: &recordedCommands{}, Members: memberFunc(everybody), Answers: &answerLog{}})
+			in := NewInbound(InboundConfig{Client: f.client(), Commands: &recordedCommands{}, Members: memberFunc(everybody)})
 			err := in.Run(context.Background())
 			if !errors.Is(err, deploytoken.ErrMisconfigured) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Run returned %v", err)
@@ -629,7 +599,7 @@ func TestRunWaitsForSlack(t *testing.T) {
 			well.ServeHTTP(w, r)
 		}
 	})
-	in := NewInbound(InboundConfig{Client: f.client(), Commands: &recordedCommands{}, Members: memberFunc(everybody), Answers: &answerLog{}})
+	in := NewInbound(InboundConfig{Client: f.client(), Commands: &recordedCommands{}, Members: memberFunc(everybody)})
 	in.socket.timing = quickTiming()
 	for range cap(calls) - 3 {
 		calls <- struct{}{}

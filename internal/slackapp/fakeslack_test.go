@@ -33,7 +33,8 @@ type scriptedSlack struct {
 	open    func(n int, w http.ResponseWriter) bool // answers the n'th open, from 1, and reports whether it did
 	greet   func(n int) []string                    // what is said at once on the n'th connection
 	dials   int
-	answers []string // texts posted to the response URLs
+	answers []scriptedAnswer
+	refuse  int // how many of the next answers are refused
 }
 
 type scriptedConn struct {
@@ -42,6 +43,13 @@ type scriptedConn struct {
 	n    int
 	acks chan scriptedAck
 	gone chan struct{} // closed when the client is
+}
+
+// A scriptedAnswer is what was posted to the response URL of the envelope.
+type scriptedAnswer struct {
+	ID      string
+	Text    string `json:"text"`
+	Replace bool   `json:"replace_original"`
 }
 
 type scriptedAck struct {
@@ -74,14 +82,19 @@ func newScriptedSlack(t *testing.T) *scriptedSlack {
 		fmt.Fprintf(w, `{"ok":true,"url":"ws%s/link/?ticket=%s"}`, strings.TrimPrefix(f.server.URL, "http"), testTicket)
 	})
 	mux.HandleFunc("GET /link/", f.serveSocket)
-	mux.HandleFunc("POST /response/", func(w http.ResponseWriter, r *http.Request) {
-		var m struct{ Text string }
-		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+	mux.HandleFunc("POST /response/{id}", func(w http.ResponseWriter, r *http.Request) {
+		a := scriptedAnswer{ID: r.PathValue("id")}
+		if err := json.NewDecoder(r.Body).Decode(&a); err != nil {
 			t.Errorf("an answer that is no JSON: %v", err)
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.answers = append(f.answers, m.Text)
+		f.answers = append(f.answers, a)
+		if f.refuse > 0 {
+			f.refuse--
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
 		fmt.Fprint(w, "ok")
 	})
 	f.server = httptest.NewServer(mux)
@@ -136,10 +149,24 @@ func (f *scriptedSlack) opened() []time.Time {
 	return append([]time.Time(nil), f.opens...)
 }
 
-func (f *scriptedSlack) told() []string {
+// told returns what was answered to the envelope, refused answers included.
+func (f *scriptedSlack) told(id string) []scriptedAnswer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]string(nil), f.answers...)
+	var told []scriptedAnswer
+	for _, a := range f.answers {
+		if a.ID == id {
+			told = append(told, a)
+		}
+	}
+	return told
+}
+
+// answer returns the first answer to the envelope.
+func (f *scriptedSlack) answer(id string) scriptedAnswer {
+	f.t.Helper()
+	eventually(f.t, id+" is answered", func() bool { return len(f.told(id)) > 0 })
+	return f.told(id)[0]
 }
 
 // say sends a message to the client.

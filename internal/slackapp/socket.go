@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/url"
 	"sync"
 	"time"
 
@@ -187,7 +186,7 @@ func (s *socket) connect(ctx context.Context, end context.CancelCauseFunc) (_ *c
 	if err != nil {
 		c.cut(nil)
 		release()
-		return nil, fmt.Errorf("cannot open Slack's socket: %w", withoutAddress(err))
+		return nil, fmt.Errorf("cannot open Slack's socket: %w", withoutURL(err))
 	}
 	c.ws.SetReadLimit(maxPayload)
 	c.deadman = time.AfterFunc(s.timing.silence, func() { c.cut(errSilence) })
@@ -434,57 +433,31 @@ func (e *envelope) ack(payload any) error {
 }
 
 // openConnection calls apps.connections.open.
+// Errors: ErrMisconfigured where only an operator can mend it, else
+// ErrUnavailable.
 func openConnection(ctx context.Context, client *slack.Client) (string, error) {
 	_, address, err := client.StartSocketModeContext(ctx)
-	if err != nil {
-		return "", translate(err, "open a connection to Slack", appToken)
+	if err == nil && address == "" {
+		err = errors.New("its answer has no address")
 	}
-	if address == "" {
-		return "", errors.New("cannot open a connection to Slack: its answer has no address")
+	if err == nil {
+		return address, nil
 	}
-	return address, nil
-}
-
-// A credential is a token of Slack's and what must be right about it.
-type credential struct{ variable, remedy string }
-
-var (
-	appToken = credential{"SLACK_APP_TOKEN", "Set SLACK_APP_TOKEN to an app-level token (xapp-…) with the scope connections:write, from the app's settings under Basic Information."}
-	botToken = credential{"SLACK_BOT_TOKEN", "Set SLACK_BOT_TOKEN to the bot token (xoxb-…) from the app's settings under OAuth & Permissions."}
-)
-
-// refusals are Slack's answers that no waiting helps against.
-var refusals = map[string]string{
-	"invalid_auth":           "the token is not valid, or not from this IP address",
-	"not_authed":             "no token was sent",
-	"account_inactive":       "the token's user or workspace is deleted, or the app is no longer installed",
-	"token_revoked":          "the token was revoked",
-	"token_expired":          "the token has expired",
-	"not_allowed_token_type": "the token is of another type",
-	"no_permission":          "the token may not do that",
-	"missing_scope":          "the token lacks a scope",
-}
-
-// translate says what a failed call to Slack means: ErrMisconfigured for
-// what only an operator can mend, else ErrUnavailable.
-func translate(err error, doing string, with credential) error {
+	f := &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Cannot open a connection to Slack just now.", Cause: withoutURL(err)}
+	if e, ok := errors.AsType[*slack.RateLimitedError](err); ok {
+		f.RetryAfter = e.RetryAfter
+	}
 	if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
-		if why, ok := refusals[e.Err]; ok {
-			return &deploytoken.Fault{
-				Kind:    deploytoken.ErrMisconfigured,
-				Message: fmt.Sprintf("Cannot %s: %s (%s). %s", doing, why, e.Err, with.remedy),
-			}
+		why, bad := badToken[e.Err]
+		if e.Err == "missing_scope" || e.Err == "no_permission" {
+			why, bad = "it lacks the scope connections:write", true
+		}
+		if bad {
+			f.Kind, f.Cause = deploytoken.ErrMisconfigured, nil
+			f.Message = fmt.Sprintf("Cannot open a connection to Slack: Slack refuses the app-level token, as %s (%s). Set SLACK_APP_TOKEN to an app-level token (xapp-…) with the scope connections:write, from the app's settings, under Basic Information.", why, e.Err)
 		}
 	}
-	fault := &deploytoken.Fault{
-		Kind:    deploytoken.ErrUnavailable,
-		Message: fmt.Sprintf("Cannot %s just now.", doing),
-		Cause:   err,
-	}
-	if e, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-		fault.RetryAfter = e.RetryAfter
-	}
-	return fault
+	return "", f
 }
 
 // misconfigured returns err if only an operator can mend it, else nil.
@@ -500,15 +473,6 @@ func retryAfter(err error) time.Duration {
 		return f.RetryAfter
 	}
 	return 0
-}
-
-// withoutAddress drops the address, which holds a secret ticket, from an
-// error of a dial.
-func withoutAddress(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
 }
 
 // sleep waits for d, and reports whether ctx lasted that long.

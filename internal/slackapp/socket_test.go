@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slack-go/slack"
-
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
 
@@ -211,7 +209,7 @@ func TestSocketStorm(t *testing.T) {
 }
 
 func TestSocketFatal(t *testing.T) {
-	for code := range refusals {
+	for _, code := range []string{"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type", "no_permission", "missing_scope"} {
 		t.Run(code, func(t *testing.T) {
 			f := newScriptedSlack(t)
 			f.open = func(n int, w http.ResponseWriter) bool {
@@ -340,26 +338,6 @@ func TestSocketOddMessages(t *testing.T) {
 	c.say(`{"envelope_id":"large","type":"interactive","payload":{"x":"` + strings.Repeat("y", maxPayload/2) + `"}}`)
 	if a := c.ack(); a.ID != "large" {
 		t.Errorf("acknowledged %q", a.ID)
-	}
-}
-
-func TestTranslate(t *testing.T) {
-	for _, tt := range []struct {
-		err  error
-		kind error
-	}{
-		{slack.SlackErrorResponse{Err: "invalid_auth"}, deploytoken.ErrMisconfigured},
-		{slack.SlackErrorResponse{Err: "internal_error"}, deploytoken.ErrUnavailable},
-		{&slack.RateLimitedError{RetryAfter: time.Minute}, deploytoken.ErrUnavailable},
-		{context.DeadlineExceeded, deploytoken.ErrUnavailable},
-	} {
-		err := translate(tt.err, "test", botToken)
-		if !errors.Is(err, tt.kind) {
-			t.Errorf("translate(%v) = %v", tt.err, err)
-		}
-	}
-	if d := retryAfter(translate(&slack.RateLimitedError{RetryAfter: time.Minute}, "test", botToken)); d != time.Minute {
-		t.Errorf("retry after %v", d)
 	}
 }
 
