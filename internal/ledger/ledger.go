@@ -65,10 +65,11 @@ type Store struct {
 	write, read *sql.DB
 	// lock is the lock file beside an SQLite file; nil for PostgreSQL and for
 	// reading.
-	lock  *os.File
-	owner string
-	id    string
-	now   func() time.Time
+	lock     *os.File
+	owner    string
+	readOnly bool
+	id       string
+	now      func() time.Time
 }
 
 var (
@@ -102,8 +103,9 @@ type engine interface {
 // None of them holds the URL's password.
 func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	s := &Store{
-		owner: cmp.Or(opts.Owner, rand.Text()),
-		now:   opts.Now,
+		owner:    cmp.Or(opts.Owner, rand.Text()),
+		readOnly: opts.ReadOnly,
+		now:      opts.Now,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -130,9 +132,15 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Close closes the store and gives its lock back. Leases are left to end with
-// their time.
+// Close gives back what this owner has claimed, as far as that is possible
+// within two seconds, closes the store and gives its lock back.
 func (s *Store) Close() error {
+	if s.id != "" && !s.readOnly {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		// What can't be given back ends with its time.
+		_ = s.disown(ctx, s.owner)
+		cancel()
+	}
 	var errs []error
 	// The writer goes last, so that SQLite tidies its log up.
 	if s.read != nil && s.read != s.write {
@@ -148,6 +156,22 @@ func (s *Store) Close() error {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil
+}
+
+// disown ends all claims and leases of the owner, or of everybody for "".
+func (s *Store) disown(ctx context.Context, owner string) error {
+	return s.change(ctx, "give back what was claimed", func(t *tx) error {
+		for _, query := range []string{
+			`UPDATE command SET owner = '', until = 0 WHERE outcome = '' AND owner <> '' AND (owner = $1 OR $1 = '')`,
+			`UPDATE intent SET owner = '', until = 0 WHERE owner <> '' AND (owner = $1 OR $1 = '')`,
+			`UPDATE lease SET owner = '', until = 0 WHERE owner <> '' AND (owner = $1 OR $1 = '')`,
+		} {
+			if _, err := t.exec(query, owner); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // StoreID is the store's ID: 12 random characters of a to z and 2 to 7, made

@@ -23,6 +23,7 @@ var behaviours = []struct {
 	{"commands are accepted once", testAccept},
 	{"a command can be read as it was recorded", testCommandRoundTrip},
 	{"orphaned commands are claimed, the oldest first", testClaimCommands},
+	{"orphaned commands are claimed by one owner", testClaimOnce},
 	{"a command ends once", testFinishOnce},
 	{"a document nobody spoke of has an empty record", testEmptyRecord},
 	{"holdings begin, change and end", testHoldings},
@@ -262,7 +263,11 @@ func testClaimCommands(t *testing.T, url string) {
 	check(t, err)
 	equal(t, "commands that are kept", ids(claimed), []string(nil))
 
-	check(t, a.KeepCommands(ctx, []string{"e3", "e1", "e2", "unknown"}, 0))
+	check(t, a.KeepCommands(ctx, []string{"e1", "unknown"}, 0))
+	claimed, err = b.ClaimCommands(ctx, doc, 1, 0)
+	check(t, err)
+	equal(t, "the one that nobody keeps", ids(claimed), []string{"e1"})
+	check(t, a.KeepCommands(ctx, []string{"e3", "e2"}, 0))
 	claimed, err = b.ClaimCommands(ctx, doc, 2, 0)
 	check(t, err)
 	equal(t, "the oldest two", ids(claimed), []string{"e3", "e1"})
@@ -281,6 +286,49 @@ func testClaimCommands(t *testing.T, url string) {
 	claimed, err = b.ClaimCommands(ctx, doc, 10, time.Minute)
 	check(t, err)
 	equal(t, "neither the finished nor the one with an intent", ids(claimed), []string{"e3"})
+}
+
+func testClaimOnce(t *testing.T, url string) {
+	stores := []*Store{open(t, url, "a"), open(t, url, "b")}
+	ctx := t.Context()
+	const n = 48
+	var orphans []string
+	for i := range n {
+		orphans = append(orphans, accept(t, stores[0], fmt.Sprintf("e%02d", i)).ID)
+	}
+	check(t, stores[0].KeepCommands(ctx, orphans, 0))
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var claimed []string
+	for i := range 16 {
+		wg.Go(func() {
+			for range n / 16 {
+				cs, err := stores[i%2].ClaimCommands(ctx, doc, 3, time.Minute)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				claimed = append(claimed, ids(cs)...)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(claimed)
+	if len(slices.Compact(slices.Clone(claimed))) != len(claimed) {
+		t.Errorf("claimed twice: %v", claimed)
+	}
+	for _, s := range stores {
+		for len(claimed) < n {
+			cs, err := s.ClaimCommands(ctx, doc, n, time.Minute)
+			check(t, err)
+			if len(cs) == 0 {
+				break
+			}
+			claimed = append(claimed, ids(cs)...)
+		}
+	}
+	equal(t, "commands claimed", len(claimed), n)
 }
 
 func testFinishOnce(t *testing.T, url string) {
@@ -701,10 +749,11 @@ func testDeliveryFilled(t *testing.T, url string) {
 	token := deploytoken.Token{State: deploytoken.Held, Holder: "Ben"}
 	notice := deploytoken.Notice{
 		Kind: deploytoken.NoticeAnswer, Holding: "h1", Previous: "h0", Command: "e1", Outcome: deploytoken.OutcomeTaken, Token: &token,
-		PersonID: "U1", Editor: "Eve", Detail: "it was", Number: 2, Until: start, BlindSince: start, At: start, Edits: "root", Thread: "unsent",
+		PersonID: "U1", Editor: "Eve", Detail: "it was", Number: 2, Until: start, BlindSince: start, At: start, Edits: "root", Thread: "head",
 	}
 	insert(t, s, deploytoken.Effect{Key: "k", Destination: channel, Notice: notice})
-	// The state is that of the delivery.
+	// The receipt is that of the first of what was delivered together; the
+	// state is that of this delivery.
 	h1.Reminders = 1
 	commit(t, s, deploytoken.Change{Update: h1})
 	_, ds = claim(t, s, channel, start.Add(time.Second), 9)
@@ -970,12 +1019,32 @@ func testRestart(t *testing.T, url string) {
 	_, err = s.OpenIntent(t.Context(), fullIntent(), 0, time.Minute)
 	check(t, err)
 	commit(t, s, deploytoken.Change{Begin: holding("h1", "Ana"), Effects: []deploytoken.Effect{effect("k1", channel)}, Audit: []deploytoken.AuditEvent{{At: start, Event: "taken"}}})
-	before, id := dump(t, s), s.StoreID()
+	accept(t, s, "e2")
+	claim(t, s, channel, start, 1)
+	before, id := rest(dump(t, s)), s.StoreID()
 	check(t, s.Close())
 
 	s = open(t, url, "b")
-	equal(t, "the store after a restart", dump(t, s), before)
+	equal(t, "the store after a restart", rest(dump(t, s)), before)
 	equal(t, "its ID", s.StoreID(), id)
+
+	// What the one before had claimed was given back.
+	if i, err := s.ClaimIntent(t.Context(), doc, time.Minute); err != nil || i == nil {
+		t.Errorf("the intent: %+v, %v", i, err)
+	}
+	commands, err := s.ClaimCommands(t.Context(), doc, 9, time.Minute)
+	check(t, err)
+	equal(t, "commands", ids(commands), []string{"e2"})
+	_, ds := claim(t, s, channel, start, 1)
+	equal(t, "effects", keys(ds), []string{"k1"})
+}
+
+// rest leaves out of a dump what says who claimed what.
+func rest(dump []string) []string {
+	return slices.DeleteFunc(dump, func(line string) bool {
+		table, _, _ := strings.Cut(line, "|")
+		return slices.Contains([]string{"command", "intent", "lease"}, table)
+	})
 }
 
 func testReadOnly(t *testing.T, url string) {

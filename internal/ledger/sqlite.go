@@ -81,26 +81,10 @@ func (s *Store) openSQLite(ctx context.Context, path string, opts Options) error
 // schema is up to date.
 func (s *Store) settle(ctx context.Context, opts Options) error {
 	if opts.Exclusive {
-		return s.disown(ctx)
+		// Nobody else can be alive.
+		return s.disown(ctx, "")
 	}
 	return s.engine.(sqliteEngine).await(ctx, s.lock, unix.LOCK_SH)
-}
-
-// disown takes everything back that other processes have claimed, none of
-// which can be alive.
-func (s *Store) disown(ctx context.Context) error {
-	return s.change(ctx, "take over what was under way", func(t *tx) error {
-		for _, query := range []string{
-			`UPDATE command SET owner = '', until = 0 WHERE outcome = '' AND owner <> ''`,
-			`UPDATE intent SET owner = '', until = 0`,
-			`UPDATE lease SET owner = '', until = 0 WHERE owner <> ''`,
-		} {
-			if _, err := t.exec(query); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // open makes a pool of at most n connections.

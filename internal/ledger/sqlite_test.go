@@ -38,7 +38,8 @@ func TestExclusive(t *testing.T) {
 			t.Errorf("got error %v, want %q", err, want)
 		}
 	}
-	check(t, s.Close())
+	// As if it were killed.
+	check(t, errors.Join(s.read.Close(), s.write.Close(), s.lock.Close()))
 
 	// What the one before had claimed is free at once.
 	s, err = Open(t.Context(), url, Options{Owner: "next", Exclusive: true})
