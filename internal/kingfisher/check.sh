@@ -158,7 +158,7 @@ select json_build_object(
     'state', state,
     'query_age', greatest(0, floor(extract(epoch from clock_timestamp() - query_start)))::bigint,
     'transaction_age', greatest(0, floor(extract(epoch from clock_timestamp() - xact_start)))::bigint,
-    'query', regexp_replace(left(query, 8000), '[[:space:][:cntrl:]]+', ' ', 'g')
+    'query', left(query, 8000)
   ) order by xact_start) filter (where state not in ('idle', 'disabled')), '[]'))
 from pg_stat_activity
 where pid <> pg_backend_pid()
@@ -237,7 +237,8 @@ main() {
 	unset TMUX TMUX_PANE PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSERVICE PGSSLMODE
 	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 	LC_ALL=C.UTF-8
-	PGCLIENTENCODING=UTF8
+	# No conversion: a query in another encoding than the database's would fail it.
+	PGCLIENTENCODING=SQL_ASCII
 	PGCONNECT_TIMEOUT=5
 	PGOPTIONS='-c statement_timeout=5000'
 	export PATH LC_ALL PGCLIENTENCODING PGCONNECT_TIMEOUT PGOPTIONS

@@ -179,7 +179,7 @@ func (s *realServer) run(script string) string {
 func (s *realServer) as(user, script string) string {
 	s.t.Helper()
 	file := s.path("script")
-	writeFile(s.t, file, "export LC_ALL=C.UTF-8\n"+script)
+	writeFile(s.t, file, "export LC_ALL=C.UTF-8\ncd /\n"+script)
 	return s.run(fmt.Sprintf(`setpriv --reuid=%s --regid="$(id -g %s)" --clear-groups -- env -u TMUX HOME=/tmp bash %s </dev/null`, user, user, file))
 }
 

@@ -100,7 +100,8 @@ func (c *Checker) dial(ctx context.Context) (net.Conn, error) {
 		return nil, fmt.Errorf("the address of %s could not be looked up: %w", host, err)
 	}
 	deadline, limited := ctx.Deadline()
-	for i, address := range addresses {
+	for i := range addresses {
+		address := addresses[i].Unmap().String()
 		attempt, cancel := ctx, context.CancelFunc(func() {})
 		if limited {
 			// What is left is shared by the addresses, as one of them may lead
@@ -108,10 +109,9 @@ func (c *Checker) dial(ctx context.Context) (net.Conn, error) {
 			share := time.Until(deadline) / time.Duration(len(addresses)-i)
 			attempt, cancel = context.WithTimeout(ctx, share)
 		}
-		address = address.Unmap()
-		stopKnocking := c.knock(attempt, address.String())
+		stopKnocking := c.knock(attempt, address)
 		var conn net.Conn
-		conn, err = (&net.Dialer{KeepAlive: -1}).DialContext(attempt, "tcp", net.JoinHostPort(address.String(), port))
+		conn, err = (&net.Dialer{KeepAlive: -1}).DialContext(attempt, "tcp", net.JoinHostPort(address, port))
 		stopKnocking()
 		cancel()
 		if err == nil {
@@ -119,8 +119,8 @@ func (c *Checker) dial(ctx context.Context) (net.Conn, error) {
 		}
 	}
 	where := c.config.SSHAddress
-	if len(addresses) == 1 && addresses[0].String() != host {
-		where += " (" + addresses[0].String() + ")"
+	if only := addresses[0].Unmap().String(); len(addresses) == 1 && only != host {
+		where += " (" + only + ")"
 	}
 	knocked := ""
 	if c.config.KnockAddress != "" {
@@ -312,12 +312,12 @@ func (c *Checker) runScript(ctx context.Context, client *ssh.Client, yield func(
 		}
 	}
 	switch {
-	case err == nil, hello.nonce != "" && errors.Is(err, io.EOF):
+	case err == nil:
 		return nil
-	case errors.Is(err, errTooMuch):
-		return errors.New("the server sent more than can be read")
 	case ctx.Err() != nil:
 		return fmt.Errorf("the check on the server did not finish %s", c.within(ctx))
+	case hello.nonce != "" && errors.Is(err, io.EOF):
+		return nil
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	}
