@@ -245,7 +245,7 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 
 // StatusOf puts together what a reading and the ledger's record say.
 func StatusOf(r Reading, record Record, link string) Status {
-	st := Status{Token: Interpret(r, record.LastName), PendingRows: record.PendingRows, Link: link, At: r.At}
+	st := Status{Token: Interpret(r, record.LastName), PendingRows: record.PendingRows, ReadOnly: r.Revision == "", Link: link, At: r.At}
 	if (situation{token: st.Token, record: record}).recorded() {
 		st.Holding = record.Holding
 	}
