@@ -61,7 +61,7 @@ func decodeBlocks(raw json.RawMessage) []any {
 func encode(v any) json.RawMessage {
 	b, err := json.Marshal(v)
 	if err != nil {
-		// Only values that were decoded from JSON, and strings, come here.
+		// Only what was decoded from JSON, and this package's own types, come here.
 		panic(err)
 	}
 	return b

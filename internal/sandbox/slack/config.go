@@ -19,7 +19,8 @@ type Config struct {
 	// logged or shown.
 	BotToken, AppToken string
 
-	// Scopes are what the bot token was granted; nil grants everything that the methods here know of.
+	// Scopes are what the bot token was granted; nil grants all that the methods here know of, but
+	// chat:write.public.
 	Scopes []string
 
 	// Commands are the app's slash commands. Where there are none, any command reaches the app, escaped.
@@ -45,17 +46,17 @@ type Config struct {
 
 // Team is the workspace.
 type Team struct {
-	ID     string // T…
-	Name   string
-	Domain string // the first label of the workspace's host name
+	ID     string `json:"id"` // T…
+	Name   string `json:"name"`
+	Domain string `json:"domain"` // the first label of the workspace's host name
 }
 
 // App is the app whose tokens are accepted, and its bot user.
 type App struct {
-	ID     string // A…
-	Name   string // the bot user's handle
-	UserID string // U…, the bot user
-	BotID  string // B…
+	ID     string `json:"id"`      // A…
+	Name   string `json:"name"`    // the bot user's handle
+	UserID string `json:"user_id"` // U…, the bot user
+	BotID  string `json:"bot_id"`  // B…
 }
 
 // Command is a slash command of the app's manifest.
@@ -105,6 +106,9 @@ type UserGroup struct {
 const (
 	slackbotID = "USLACKBOT"
 
+	// verification is the deprecated token by which an app could know Slack, which payloads still carry.
+	verification = "deprecated"
+
 	// maxConnections is how many Socket Mode connections Slack allows an app.
 	maxConnections = 10
 
@@ -113,7 +117,7 @@ const (
 	responseURLUses  = 5
 	ticketLife       = 30 * time.Second
 	maxKept          = 10_000 // calls, deliveries, triggers, response URLs and views remembered
-	maxTextTruncated = 40_000
+	maxTextTruncated = 40_000 // characters of a message's text, over which Slack cuts it
 )
 
 func (c Config) withDefaults() (Config, error) {

@@ -1,6 +1,8 @@
 package slack
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,14 +22,59 @@ const (
 	FaultDelayed     FaultKind = "delayed"      // processed after Delay, which any kind may have
 )
 
-// Fault is something that goes wrong with the app's next calls.
+// Fault is something that goes wrong with the app's next calls. In JSON, times are written as "1.5s".
 type Fault struct {
-	Method     string        `json:"method"` // such as chat.postMessage, or response_url; "" strikes every call
-	Kind       FaultKind     `json:"kind"`
-	Count      int           `json:"count"`                 // how many calls; 0: all, until ClearFaults
-	RetryAfter time.Duration `json:"retry_after,omitempty"` // of ratelimited, in whole seconds; default 1 s
-	Delay      time.Duration `json:"delay,omitempty"`       // waited before the call is processed or refused
-	Error      string        `json:"error,omitempty"`       // of error: Slack's word
+	Method     string // such as chat.postMessage, or response_url; "" strikes every call
+	Kind       FaultKind
+	Count      int           // how many calls; 0: all, until ClearFaults
+	RetryAfter time.Duration // of ratelimited, in whole seconds; default 1 s
+	Delay      time.Duration // waited before the call is processed or refused
+	Error      string        // of error: Slack's word
+}
+
+type faultJSON struct {
+	Method     string    `json:"method"`
+	Kind       FaultKind `json:"kind"`
+	Count      int       `json:"count"`
+	RetryAfter string    `json:"retry_after,omitempty"`
+	Delay      string    `json:"delay,omitempty"`
+	Error      string    `json:"error,omitempty"`
+}
+
+// MarshalJSON writes the fault in the form that the control interface takes.
+func (f Fault) MarshalJSON() ([]byte, error) {
+	j := faultJSON{Method: f.Method, Kind: f.Kind, Count: f.Count, Error: f.Error}
+	if f.RetryAfter > 0 {
+		j.RetryAfter = f.RetryAfter.String()
+	}
+	if f.Delay > 0 {
+		j.Delay = f.Delay.String()
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads a fault, and refuses fields that it doesn't know.
+func (f *Fault) UnmarshalJSON(raw []byte) error {
+	var j faultJSON
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&j); err != nil {
+		return err
+	}
+	read := Fault{Method: j.Method, Kind: j.Kind, Count: j.Count, Error: j.Error}
+	var err error
+	if j.RetryAfter != "" {
+		if read.RetryAfter, err = time.ParseDuration(j.RetryAfter); err != nil {
+			return fmt.Errorf("retry_after: %w", err)
+		}
+	}
+	if j.Delay != "" {
+		if read.Delay, err = time.ParseDuration(j.Delay); err != nil {
+			return fmt.Errorf("delay: %w", err)
+		}
+	}
+	*f = read
+	return nil
 }
 
 // faults are the switches by which things go wrong. s.mu guards them.
@@ -204,9 +251,6 @@ func (s *Server) record(c Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.At = s.cfg.Clock()
-	if c.Token == "" {
-		c.Token = "none"
-	}
 	s.calls.add(c)
 	s.notify(Change{Kind: "call"})
 	s.log.Debug("call", "method", c.Method, "token", c.Token, "status", c.Status, "error", c.Error, "fault", c.Fault)

@@ -44,7 +44,7 @@ type Change struct {
 type Call struct {
 	At     time.Time `json:"at"` // by the server's clock
 	Method string    `json:"method"`
-	Token  string    `json:"token"` // bot, app, unknown or none: never the token itself
+	Token  TokenKind `json:"token"` // bot, app, unknown or none: never the token itself
 	Status int       `json:"status"`
 	Error  string    `json:"error,omitempty"` // Slack's word for it
 	Fault  FaultKind `json:"fault,omitempty"` // the fault that struck it

@@ -68,7 +68,7 @@ func (s *Server) Slash(ctx context.Context, user, channel, command, text string)
 		return nil, err
 	}
 	payload := object{
-		"token": s.cfg.App.ID, "team_id": s.cfg.Team.ID, "team_domain": s.cfg.Team.Domain,
+		"token": verification, "team_id": s.cfg.Team.ID, "team_domain": s.cfg.Team.Domain,
 		"channel_id": c.ID, "channel_name": payloadName(c), "user_id": user, "user_name": s.users[user].Name,
 		"command": command, "text": text, "api_app_id": s.cfg.App.ID, "is_enterprise_install": "false",
 		"response_url": s.newResponseURL(responseURL{user: user, channel: c.ID}),
@@ -262,7 +262,7 @@ func (s *Server) actionPayload(user string, on Target, a Action, choose func(e o
 		return nil, err
 	}
 	payload := object{
-		"type": "block_actions", "user": s.personObject(user), "api_app_id": s.cfg.App.ID, "token": s.cfg.App.ID,
+		"type": "block_actions", "user": s.personObject(user), "api_app_id": s.cfg.App.ID, "token": verification,
 		"team": s.teamObject(), "enterprise": nil, "is_enterprise_install": false,
 	}
 	var blocks []any
@@ -293,9 +293,7 @@ func (s *Server) actionPayload(user string, on Target, a Action, choose func(e o
 		if m.EphemeralTo == "" {
 			payload["message"] = s.messageObject(c, m, true) // Slack doesn't send back an ephemeral one
 		}
-		payload["response_url"] = s.newResponseURL(responseURL{
-			user: user, channel: c.ID, threadTS: m.ThreadTS, original: m.TS, ephemeral: m.EphemeralTo != "",
-		})
+		payload["response_url"] = s.newResponseURL(responseURL{user: user, channel: c.ID, original: m.TS})
 	}
 	block, e, err := findElement(blocks, a)
 	if err != nil {
@@ -445,7 +443,7 @@ func (s *Server) submission(user, viewID string, values map[string][]string) (ob
 	s.chosen[Target{View: v.ID}.key(user)] = merged
 	return object{
 		"type": "view_submission", "team": s.teamObject(), "user": s.personObject(user), "api_app_id": s.cfg.App.ID,
-		"token": s.cfg.App.ID, "trigger_id": s.newTrigger(user, v.ID), "view": s.viewObject(v),
+		"token": verification, "trigger_id": s.newTrigger(user, v.ID), "view": s.viewObject(v),
 		"response_urls": []any{}, "is_enterprise_install": false, "enterprise": nil,
 	}, nil
 }
@@ -461,7 +459,7 @@ func (s *Server) CloseView(ctx context.Context, user, viewID string) (*Invocatio
 	}
 	payload := object{
 		"type": "view_closed", "team": s.teamObject(), "user": s.personObject(user), "api_app_id": s.cfg.App.ID,
-		"token": s.cfg.App.ID, "view": s.viewObject(v), "is_cleared": v.ClearOnClose,
+		"token": verification, "view": s.viewObject(v), "is_cleared": v.ClearOnClose,
 		"is_enterprise_install": false, "enterprise": nil,
 	}
 	closing := []*View{v}
@@ -493,7 +491,7 @@ func (s *Server) OpenHome(ctx context.Context, user string) (*Invocation, error)
 		event["view"] = s.viewObject(v)
 	}
 	payload := object{
-		"token": s.cfg.App.ID, "team_id": s.cfg.Team.ID, "api_app_id": s.cfg.App.ID, "event": event,
+		"token": verification, "team_id": s.cfg.Team.ID, "api_app_id": s.cfg.App.ID, "event": event,
 		"type": "event_callback", "event_id": s.newID("Ev"), "event_time": s.cfg.Clock().Unix(),
 		"authorizations": []object{{
 			"enterprise_id": nil, "team_id": s.cfg.Team.ID, "user_id": s.cfg.App.UserID, "is_bot": true,

@@ -12,7 +12,7 @@ import (
 // with a slash command has no such message, and always speaks anew, whatever replace_original says
 // (slackapi/bolt-js issue 2287, slackapi/bolt-python issue 1268).
 func (s *Server) serveResponseURL(w http.ResponseWriter, r *http.Request) {
-	record := Call{Method: "response_url"}
+	record := Call{Method: "response_url", Token: noToken}
 	s.strike(w, r, &record, func() answer {
 		status := http.StatusOK
 		err := s.respond(r)

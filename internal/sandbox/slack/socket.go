@@ -108,7 +108,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	ok = ok && s.cfg.Clock().Sub(issued) <= ticketLife
 	s.mu.Unlock()
 	if !ok {
-		s.record(Call{Method: "websocket", Status: http.StatusForbidden, Error: "invalid_ticket"})
+		s.record(Call{Method: "websocket", Token: noToken, Status: http.StatusForbidden, Error: "invalid_ticket"})
 		http.Error(w, "the ticket is unknown, used or expired", http.StatusForbidden)
 		return
 	}
@@ -127,7 +127,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	defer ws.CloseNow()
 	ws.SetReadLimit(maxFrame)
 	c.ws = ws
-	s.record(Call{Method: "websocket", Status: http.StatusSwitchingProtocols})
+	s.record(Call{Method: "websocket", Token: noToken, Status: http.StatusSwitchingProtocols})
 
 	// It counts as connected before hello is sent: who has read hello can be sure to be reached.
 	s.mu.Lock()
@@ -381,7 +381,7 @@ func (s *Server) pick(ids []string) []*socket {
 // returns how many connections were told.
 func (s *Server) Disconnect(reason string, ids ...string) (int, error) {
 	if !slices.Contains([]string{"warning", "refresh_requested", "link_disabled", "too_many_websockets"}, reason) {
-		return 0, fmt.Errorf("Slack has no disconnect reason %q", reason)
+		return 0, fmt.Errorf("no disconnect reason %q", reason)
 	}
 	list := s.pick(ids)
 	for _, c := range list {

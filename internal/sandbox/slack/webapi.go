@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -16,9 +17,10 @@ import (
 	"time"
 )
 
-// allScopes are the bot scopes that the methods here know of.
+// allScopes are the bot scopes that the methods here know of, but chat:write.public, which would let the
+// app post where it isn't.
 var allScopes = []string{
-	"commands", "chat:write", "chat:write.public", "users:read", "usergroups:read",
+	"commands", "chat:write", "users:read", "usergroups:read",
 	"channels:read", "groups:read", "im:read", "im:write",
 	"channels:history", "groups:history", "im:history",
 }
@@ -63,8 +65,10 @@ var (
 
 // call is one request to the Web API.
 type call struct {
-	args arguments
-	http *http.Request
+	http   *http.Request
+	token  string
+	args   arguments
+	header http.Header // of the answer
 }
 
 // apiError is an answer with ok false.
@@ -104,71 +108,70 @@ type answer struct {
 }
 
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("method")
-	record := Call{Method: name}
-	s.strike(w, r, &record, func() answer { return s.api(name, r, &record) })
+	c := &call{http: r, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+	var err error
+	c.args, err = readArguments(r)
+	c.token = c.readToken()
+	record := Call{Method: r.PathValue("method"), Token: s.tokenKind(c.token)}
+	s.strike(w, r, &record, func() answer {
+		var reply object
+		if err == nil {
+			reply, err = s.callMethod(record.Method, c)
+		}
+		if err != nil {
+			return c.refusal(err, &record)
+		}
+		reply["ok"] = true
+		return answer{http.StatusOK, c.header, encode(reply)}
+	})
 }
 
-// api answers one call of a method.
-func (s *Server) api(name string, r *http.Request, record *Call) answer {
-	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-	reply, err := s.callMethod(name, r, header, record)
-	if err != nil {
-		e := new(apiError)
-		if !errors.As(err, &e) {
-			e = refuse("internal_error")
-		}
-		record.Error, record.Status = e.code, http.StatusOK
-		if e.status != 0 {
-			record.Status = e.status
-		}
-		if e.retryAfter > 0 {
-			header.Set("Retry-After", strconv.Itoa(int(e.retryAfter/time.Second)))
-		}
-		reply = object{"ok": false, "error": e.code}
-		for k, v := range e.fields {
-			reply[k] = v
-		}
-		return answer{record.Status, header, encode(reply)}
+// refusal is the answer to a call that failed.
+func (c *call) refusal(err error, record *Call) answer {
+	e := new(apiError)
+	if !errors.As(err, &e) {
+		e = refuse("internal_error")
 	}
-	record.Status = http.StatusOK
-	if reply == nil {
-		reply = object{}
+	record.Error = e.code
+	if e.retryAfter > 0 {
+		c.header.Set("Retry-After", strconv.Itoa(int(e.retryAfter/time.Second)))
 	}
-	reply["ok"] = true
-	return answer{http.StatusOK, header, encode(reply)}
+	reply := object{"ok": false, "error": e.code}
+	maps.Copy(reply, e.fields)
+	return answer{max(e.status, http.StatusOK), c.header, encode(reply)}
 }
 
-func (s *Server) callMethod(name string, r *http.Request, header http.Header, record *Call) (object, error) {
-	record.Token = "none"
+func (s *Server) callMethod(name string, c *call) (object, error) {
 	m, ok := methods[name]
 	if !ok {
 		return nil, &apiError{code: "unknown_method", fields: object{"req_method": name}}
 	}
-	args, err := readArguments(r)
-	if err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.authorize(m, r, args, header, record); err != nil {
+	if err := s.authorize(m, c); err != nil {
 		return nil, err
 	}
-	return m.handle(s, &call{args: args, http: r})
+	return m.handle(s, c)
+}
+
+// readToken returns the token of a header or a form. Slack takes none from a JSON body.
+func (c *call) readToken() string {
+	if token, found := strings.CutPrefix(c.http.Header.Get("Authorization"), "Bearer "); found {
+		return token
+	}
+	if c.args.form {
+		return c.args.str("token")
+	}
+	return ""
 }
 
 // authorize checks the token and its scopes, as Slack does before anything else.
-func (s *Server) authorize(m method, r *http.Request, args arguments, header http.Header, record *Call) error {
-	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !found && args.form {
-		token = args.str("token")
-	}
-	if token == "" {
+func (s *Server) authorize(m method, c *call) error {
+	kind := s.tokenKind(c.token)
+	switch kind {
+	case noToken:
 		return refuse("not_authed")
-	}
-	kind := s.tokenKind(token)
-	record.Token = string(kind)
-	if kind == "unknown" {
+	case unknownToken:
 		return refuse("invalid_auth")
 	}
 	if code := s.tokenErrors[kind]; code != "" {
@@ -181,9 +184,9 @@ func (s *Server) authorize(m method, r *http.Request, args arguments, header htt
 	if m.app {
 		granted = []string{"connections:write"}
 	}
-	header.Set("X-OAuth-Scopes", strings.Join(granted, ","))
+	c.header.Set("X-OAuth-Scopes", strings.Join(granted, ","))
 	if len(m.scopes) > 0 {
-		header.Set("X-Accepted-OAuth-Scopes", strings.Join(m.scopes, ","))
+		c.header.Set("X-Accepted-OAuth-Scopes", strings.Join(m.scopes, ","))
 		if !slices.ContainsFunc(m.scopes, func(sc string) bool { return slices.Contains(granted, sc) }) {
 			return missingScope(m.scopes, granted)
 		}
@@ -197,17 +200,22 @@ type TokenKind string
 const (
 	BotToken TokenKind = "bot"
 	AppToken TokenKind = "app"
+
+	noToken      TokenKind = "none"
+	unknownToken TokenKind = "unknown"
 )
 
 func (s *Server) tokenKind(token string) TokenKind {
 	same := func(want string) bool { return subtle.ConstantTimeCompare([]byte(token), []byte(want)) == 1 }
 	switch {
+	case token == "":
+		return noToken
 	case same(s.cfg.BotToken):
 		return BotToken
 	case same(s.cfg.AppToken):
 		return AppToken
 	}
-	return "unknown"
+	return unknownToken
 }
 
 // scopeFor refuses a channel of a kind that the granted scopes don't reach.

@@ -88,11 +88,10 @@ type trigger struct {
 
 // responseURL is one response_url: who it speaks to, where, and what it may replace.
 type responseURL struct {
-	user, channel, threadTS string
-	original                string // the ts of the message that a button was on
-	ephemeral               bool   // whether that message is ephemeral
-	at                      time.Time
-	uses                    int
+	user, channel string
+	original      string // the ts of the message that a button was on
+	at            time.Time
+	uses          int
 }
 
 func newWorkspace() workspace {
