@@ -1,0 +1,3 @@
+package google
+
+type workbook struct{ revision int }
