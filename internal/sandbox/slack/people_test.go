@@ -549,11 +549,7 @@ func FuzzTypedText(f *testing.F) {
 	for _, seed := range []string{"", "@alice", "@", "#", "a@b <@U1> & https://", "@bob.b.. @\xff"} {
 		f.Add(seed)
 	}
-	s, err := slack.New(config())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { s.Close() })
+	s := start(f, config())
 	f.Fuzz(func(t *testing.T, text string) {
 		m, err := s.PostMessage(alice, general, text)
 		if err != nil {

@@ -90,7 +90,7 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // start starts a server that ends with the test.
-func start(t *testing.T, cfg slack.Config) *slack.Server {
+func start(t testing.TB, cfg slack.Config) *slack.Server {
 	t.Helper()
 	s, err := slack.New(cfg)
 	if err != nil {
