@@ -47,7 +47,7 @@ type Intent struct {
 
 // A Record is what the ledger knows of one document.
 type Record struct {
-	// Seq changes with every change of the record.
+	// Seq changes with every change of the record, PendingRows aside.
 	Seq int64
 	// Holding is the one that lasts; nil for none.
 	Holding *Holding
@@ -184,9 +184,10 @@ type Outbox interface {
 	// attempts counted; none where another owner has the lease, or the first
 	// is not due.
 	Claim(ctx context.Context, destination string, now time.Time, limit int, ttl time.Duration) (Lease, []Delivery, error)
-	// Delivered records the first count deliveries of a claim as done, with
-	// the first's receipt, inserts the effects that follow of it, erases the
-	// answered commands' response URLs, and gives the lease back.
+	// Delivered records the named effects of a claim, which are the
+	// destination's first undelivered ones, in order, as done, with a receipt
+	// for the first; inserts the effects that follow of it, erases the answered
+	// commands' response URLs, and gives the lease back.
 	// Errors: ErrNotOwner, ErrUnavailable.
 	Delivered(ctx context.Context, l Lease, done []string, r Receipt, follow []Effect, now time.Time) error
 	// Failed records why the delivery failed and when to try again (never, for

@@ -23,7 +23,7 @@ const (
 	settleFor = 20 * time.Second
 	// intentTTL is how long an intent is its owner's after each send. A send
 	// takes at most half of it.
-	intentTTL = 30 * time.Second
+	intentTTL = 20 * time.Second
 	// commandTTL is how long a command is its owner's without being kept.
 	commandTTL = 30 * time.Second
 	// cacheFor is how long a reading may serve a decision to write.
@@ -204,12 +204,16 @@ func (s *Service) Keep(ctx context.Context) error {
 // accepted and left. It is to be called at the start and every few seconds.
 // Errors: ErrUnavailable.
 func (s *Service) Recover(ctx context.Context) error {
-	if err := s.recoverIntent(ctx); err != nil {
+	left, err := s.recoverIntent(ctx)
+	if err != nil {
 		return err
 	}
 	commands, err := s.ledger.ClaimCommands(ctx, s.document.ID(), 16, commandTTL)
 	if err != nil {
 		return err
+	}
+	if left != nil {
+		commands = append([]Command{*left}, commands...)
 	}
 	for _, c := range commands {
 		s.log.Info("doing a command that was left", "command", c.ID, "kind", c.Kind, "asked", c.At)

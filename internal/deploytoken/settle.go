@@ -167,32 +167,38 @@ func (s *Service) write(ctx context.Context, b Batch) error {
 }
 
 // recoverIntent settles the document's open intent, if its owner is gone, and
-// ends its command, or does it again where nothing was written.
-func (s *Service) recoverIntent(ctx context.Context) error {
+// ends its command; where nothing was written, it returns the command, to be
+// done again, or refused if it came too long ago.
+func (s *Service) recoverIntent(ctx context.Context) (*Command, error) {
 	select {
 	case s.writer <- struct{}{}:
 		defer func() { <-s.writer }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	i, err := s.ledger.ClaimIntent(ctx, s.document.ID(), intentTTL)
 	if err != nil || i == nil {
-		return err
+		return nil, err
 	}
 	log := s.log.With("command", i.Command, "operation", i.Operation)
 	log.Info("settling a write that was left")
 	v, err := s.settle(ctx, log, i, 0)
 	switch {
 	case errors.Is(err, ErrNotOwner):
-		return nil
+		return nil, nil
 	case err != nil:
-		return s.tellPending(ctx, i, err)
+		return nil, s.tellPending(ctx, i, err)
 	case v.landed || v.superseded:
-		return s.close(ctx, log, i, v)
+		return nil, s.close(ctx, log, i, v)
 	}
-	// Nothing was written. The command is unfinished and left to be done again,
-	// or refused if it came too long ago.
-	return s.abandon(ctx, i)
+	if err := s.abandon(ctx, i); err != nil {
+		return nil, err
+	}
+	c, outcome, err := s.ledger.Command(ctx, i.Command)
+	if err != nil || outcome != "" {
+		return nil, err
+	}
+	return c, nil
 }
 
 // tellPending tells the asker, once, that it isn't known yet whether their
