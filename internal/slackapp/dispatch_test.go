@@ -64,7 +64,12 @@ func (r *recordedCommands) Status(ctx context.Context) (deploytoken.Status, erro
 	if r.status != nil {
 		return r.status(ctx)
 	}
-	return deploytoken.Status{Token: deploytoken.Token{State: deploytoken.Free}, At: time.Now()}, nil
+	return freeStatus, nil
+}
+
+var freeStatus = deploytoken.Status{
+	Token: deploytoken.Token{State: deploytoken.Free}, Link: "https://docs.google.com/document/d/D",
+	At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 }
 
 func ids(commands []deploytoken.Command) string {
@@ -209,7 +214,7 @@ func TestCommandIsRecordedAcknowledgedDone(t *testing.T) {
 func TestReadsAreAnswered(t *testing.T) {
 	r := runInbound(t, nil)
 	for _, tt := range []struct{ command, text, want string }{
-		{"/deploy-token", "", statusMessage(deploytoken.Status{Token: deploytoken.Token{State: deploytoken.Free}}, "U1", time.Now()).Text},
+		{"/deploy-token", "", statusMessage(freeStatus, "U1", time.Now()).Text},
 		{"/deploy-token", "help", helpMessage("/deploy-token").Text},
 		{"/deploy-token", "dance with me", notUnderstood("/deploy-token", "dance with me").Text},
 		{"/kingfisher", "help", helpMessage("/kingfisher").Text},
