@@ -2,6 +2,7 @@ package kingfisher
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -41,8 +42,8 @@ func parseActivity(out []byte) (activity, error) {
 	if err := json.Unmarshal(out, &a); err != nil {
 		return activity{}, fmt.Errorf("psql's answer is not understood: %w", err)
 	}
-	if a.Hidden == nil || a.Tracked == "" {
-		return activity{}, fmt.Errorf("psql's answer is not complete")
+	if a.Hidden == nil || a.Tracked == "" || a.Sessions == nil {
+		return activity{}, errors.New("psql's answer is not complete")
 	}
 	return a, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,17 +169,13 @@ func spiderNote(args string) string {
 // noteAuthor returns who says in a note that they started something, as in
 // "Started by ALICE."; "" where nobody does.
 func noteAuthor(note string) string {
-	const says = "started by "
-	i := strings.Index(strings.ToLower(note), says)
-	if i < 0 || i+len(says) > len(note) {
-		return ""
+	if m := startedBy.FindStringSubmatch(note); m != nil {
+		return strings.TrimSpace(m[1])
 	}
-	name := note[i+len(says):]
-	if end := strings.IndexAny(name, ".,;:()[]"); end >= 0 {
-		name = name[:end]
-	}
-	return strings.TrimSpace(name)
+	return ""
 }
+
+var startedBy = regexp.MustCompile(`(?i)\bstarted by ([^.,;:()\[\]]+)`)
 
 // parseServers reads the pids of the tmux servers, one on each line.
 func parseServers(r run) (map[int]bool, error) {

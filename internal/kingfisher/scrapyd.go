@@ -46,6 +46,9 @@ type scrapydJobs struct {
 // which comes with the HTTP status 200.
 type scrapydError struct{ message string }
 
+// errNotScrapyd means that an answer is not one of Scrapyd's.
+var errNotScrapyd = errors.New("what answers is not Scrapyd: check kingfisher.scrapyd_url")
+
 func (e *scrapydError) Error() string {
 	return fmt.Sprintf("the answer of Scrapyd is an error: %s", e.message)
 }
@@ -54,8 +57,7 @@ func (e *scrapydError) Error() string {
 // a full stop.
 func (c *Checker) jobs(ctx context.Context) (scrapydJobs, error) {
 	defer c.http.CloseIdleConnections()
-	var jobs scrapydJobs
-	err := c.ask(ctx, "listjobs.json", nil, &jobs)
+	jobs, err := c.listJobs(ctx, nil)
 	var says *scrapydError
 	if err == nil || !errors.As(err, &says) || !strings.Contains(says.message, "project") {
 		return jobs, err
@@ -67,9 +69,12 @@ func (c *Checker) jobs(ctx context.Context) (scrapydJobs, error) {
 	if err := c.ask(ctx, "listprojects.json", nil, &list); err != nil {
 		return scrapydJobs{}, err
 	}
+	if list.Projects == nil {
+		return scrapydJobs{}, errNotScrapyd
+	}
 	for _, project := range list.Projects {
-		var some scrapydJobs
-		if err := c.ask(ctx, "listjobs.json", url.Values{"project": {project}}, &some); err != nil {
+		some, err := c.listJobs(ctx, url.Values{"project": {project}})
+		if err != nil {
 			return scrapydJobs{}, err
 		}
 		for _, job := range some.Running {
@@ -80,6 +85,19 @@ func (c *Checker) jobs(ctx context.Context) (scrapydJobs, error) {
 			job.Project = project
 			jobs.Pending = append(jobs.Pending, job)
 		}
+	}
+	return jobs, nil
+}
+
+// listJobs asks for the jobs, whose absence from the answer is not the same as
+// none.
+func (c *Checker) listJobs(ctx context.Context, query url.Values) (scrapydJobs, error) {
+	var jobs scrapydJobs
+	if err := c.ask(ctx, "listjobs.json", query, &jobs); err != nil {
+		return scrapydJobs{}, err
+	}
+	if jobs.Running == nil || jobs.Pending == nil {
+		return scrapydJobs{}, errNotScrapyd
 	}
 	return jobs, nil
 }
@@ -137,7 +155,7 @@ func parseAnswer(body []byte, answer any) error {
 		Message string `json:"message"`
 	}
 	if err := json.Unmarshal(body, &head); err != nil || head.Status == "" {
-		return errors.New("what answers is not Scrapyd: check kingfisher.scrapyd_url")
+		return errNotScrapyd
 	}
 	if head.Status != "ok" {
 		return &scrapydError{message: command(cmp.Or(head.Message, head.Status), maxName)}

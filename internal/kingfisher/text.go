@@ -94,7 +94,8 @@ var masks = []struct {
 	{regexp.MustCompile(`(?i)\b(sshpass\s+(?:-v\s+)?-p\s*)(?:` + quoted + `|\S+)`), "$1" + hidden},
 	{regexp.MustCompile(`(?i)\b((?:mysql|mariadb)\w*\s(?:.*?\s)?-p)(?:` + quoted + `|\S+)`), "$1" + hidden},
 	{regexp.MustCompile(`(?i)\b((?:redis-cli|htpasswd|ldap\w+)\s(?:.*?\s)?-[aw]\s+)(?:` + quoted + `|\S+)`), "$1" + hidden},
-	{regexp.MustCompile(`(?i)\b((?:crypt|pgp_sym_encrypt|pgp_sym_decrypt|dblink_connect)\s*\().*?(\)|$)`), "$1" + hidden + "$2"},
+	{regexp.MustCompile(`(?i)\b(crypt\s*\(\s*)(?:e|u&)?(?:` + quoted + `)`), "$1" + hidden},
+	{regexp.MustCompile(`(?i)\b(pgp_sym_\w+\s*\().*`), "$1" + hidden},
 }
 
 // mask replaces what looks like a password, a token or a key in a command

@@ -1,0 +1,62 @@
+package kingfisher
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+)
+
+// Spiders of Scrapyd and beside it, as ps shows them on a real server. They are
+// Python programs of the same names, which only sleep.
+func TestSpidersOnARealServer(t *testing.T) {
+	need(t, "python3")
+	s := startServer(t, "", "")
+	s.run(`mkdir -p /tmp/lib/scrapyd /tmp/bin
+echo 'import time; time.sleep(5561)' | tee /tmp/lib/scrapyd/runner.py >/tmp/bin/scrapy
+: >/tmp/lib/scrapyd/__init__.py
+chmod -R a+rX /tmp/lib /tmp/bin`)
+	start := func(user, command string) string {
+		return s.as(user, "cd /tmp/lib; "+command+" </dev/null >/dev/null 2>&1 & echo $!")
+	}
+	listed := start("svc", "python3 -m scrapyd.runner crawl zambia -a _job=listed -a 'note=Started by ALICE.'")
+	start("svc", "python3 -m scrapyd.runner crawl honduras -a _job=lost")
+	start("bob", "bash -c 'cd /tmp && python3 /tmp/bin/scrapy crawl paraguay; true'")
+	s.as("alice", "tmux new-session -d -s jm-x 'python3 /tmp/bin/scrapy crawl chile'")
+	scrapyd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"status": "ok", "pending": [], "finished": [], "running": [
+{"project": "kingfisher", "spider": "zambia", "id": "listed", "pid": %s, "start_time": "2026-01-01 00:00:00.000001"}]}`, listed)
+	}))
+	defer scrapyd.Close()
+	eventually(t, "the spiders to run", func() bool { return s.run("pgrep -fc '^python3 .* crawl'") == "4" })
+
+	config := s.config()
+	config.ScrapydURL = scrapyd.URL
+	c, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := c.Busy(t.Context(), nil, nil)
+	var got []string
+	for _, check := range report.Checks[:2] {
+		for _, f := range check.Findings {
+			if check.State != deploytoken.Busy || !f.Blocks || f.Age > 60e9 {
+				t.Errorf("%s is %s, with %+v", check.Check, check.State, f)
+			}
+			got = append(got, fmt.Sprintf("%s: %s (%s) of %q, %q", check.Check, f.What, f.Where, f.Owner, f.Note))
+		}
+	}
+	slices.Sort(got)
+	want := []string{
+		`scrapyd: spider honduras (started by Scrapyd, which does not list it, user svc) of "svc", ""`,
+		`scrapyd: spider paraguay (outside Scrapyd, user bob) of "bob", ""`,
+		`scrapyd: zambia (project kingfisher) of "ALICE", "Started by ALICE."`,
+		`tmux: python3 /tmp/bin/scrapy crawl chile (session jm-x, user alice) of "jm", ""`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the findings\nare  %q\nwant %q", got, want)
+	}
+}
