@@ -214,14 +214,23 @@ func (st State) Home(user string) (View, bool) {
 	return View{}, false
 }
 
-// Messages, Visible, Thread, Direct, Views and Home of the present State.
+// Messages is State.Messages of now.
+func (s *Server) Messages(channel string) []Message { return s.State().Messages(channel) }
 
-func (s *Server) Messages(channel string) []Message      { return s.State().Messages(channel) }
+// Visible is State.Visible of now.
 func (s *Server) Visible(user, channel string) []Message { return s.State().Visible(user, channel) }
-func (s *Server) Thread(channel, ts string) []Message    { return s.State().Thread(channel, ts) }
-func (s *Server) Direct(user string) []Message           { return s.State().Direct(user) }
-func (s *Server) Views(user string) []View               { return s.State().Views(user) }
-func (s *Server) Home(user string) (View, bool)          { return s.State().Home(user) }
+
+// Thread is State.Thread of now.
+func (s *Server) Thread(channel, ts string) []Message { return s.State().Thread(channel, ts) }
+
+// Direct is State.Direct of now.
+func (s *Server) Direct(user string) []Message { return s.State().Direct(user) }
+
+// Views is State.Views of now.
+func (s *Server) Views(user string) []View { return s.State().Views(user) }
+
+// Home is State.Home of now.
+func (s *Server) Home(user string) (View, bool) { return s.State().Home(user) }
 
 // Calls returns the last 10,000 requests of the app, oldest first.
 func (s *Server) Calls() []Call {

@@ -22,7 +22,8 @@ type Invocation struct {
 	Text       string          `json:"text,omitempty"`    // a slash command's text as the app got it
 
 	// Trouble is what the person was told when it failed: operation_timeout (not acknowledged in time),
-	// dispatch_failed (the app isn't connected) or invalid_command_response.
+	// dispatch_failed (the app isn't connected), or invalid_command_response or invalid_response (what the
+	// acknowledgement said could not be shown).
 	Trouble string `json:"trouble,omitempty"`
 }
 

@@ -188,8 +188,9 @@ func TestDisconnects(t *testing.T) {
 		grace  bool
 	}{{"warning", true}, {"refresh_requested", true}, {"link_disabled", false}, {"too_many_websockets", false}} {
 		t.Run(c.reason, func(t *testing.T) {
+			t.Parallel()
 			cfg := config()
-			cfg.Grace = 200 * time.Millisecond
+			cfg.Grace = 2 * time.Second
 			s := start(t, cfg)
 			a := dial(t, s, ackAll)
 			if n, err := s.Disconnect(c.reason); n != 1 || err != nil {
@@ -235,8 +236,9 @@ func TestCutLeavesNoCloseFrame(t *testing.T) {
 }
 
 func TestSilence(t *testing.T) {
+	t.Parallel()
 	cfg := config()
-	cfg.AckTimeout = 50 * time.Millisecond
+	cfg.AckTimeout = time.Second
 	s := start(t, cfg)
 	a := dial(t, s, ackAll)
 	s.Silence(true)
