@@ -1,16 +1,12 @@
 package google
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf16"
 
 	"google.golang.org/api/docs/v1"
@@ -170,10 +166,7 @@ func (s *Server) batchUpdateDocument(c *call) (any, *apiError) {
 		reply, failed := (editor{next}).apply(request)
 		if failed != nil {
 			s.keepMerges(f, merges)
-			if failed.status == invalidArgument && !strings.HasPrefix(failed.message, "Invalid ") {
-				failed.message = fmt.Sprintf("Invalid requests[%d].%s: %s", i, request.name, failed.message)
-			}
-			return nil, failed
+			return nil, failed.inRequest(i, request.name)
 		}
 		replies[i] = reply
 	}
@@ -212,97 +205,32 @@ func (s *Server) checkGuard(f *file, a *account, id string) *apiError {
 }
 
 type docBatch struct {
-	requests []docRequest
+	requests []batchRequest
 	control  docs.WriteControl
-}
-
-// A docRequest is one request of a batch; body is of the type that its name says.
-type docRequest struct {
-	name string
-	body any
 }
 
 // parseBatch parses the body of a batchUpdate as strictly as Google does.
 func parseBatch(body []byte) (docBatch, *apiError) {
 	var b docBatch
-	var top map[string]json.RawMessage
-	if err := json.Unmarshal(body, &top); err != nil {
-		return b, invalid("Invalid JSON payload received. %v", err)
+	var top struct {
+		Requests     json.RawMessage `json:"requests"`
+		WriteControl json.RawMessage `json:"writeControl"`
 	}
-	for name := range top {
-		if name != "requests" && name != "writeControl" {
-			return b, invalid("Invalid JSON payload received. Unknown name %q: Cannot find field.", name)
+	failed := decodeTop(body, &top)
+	if failed != nil {
+		return b, failed
+	}
+	if top.WriteControl != nil {
+		if failed := decodeStrict(top.WriteControl, &b.control, "write_control"); failed != nil {
+			return b, failed
 		}
 	}
-	if raw, ok := top["writeControl"]; ok {
-		if err := decodeStrict(raw, &b.control, "write_control"); err != nil {
-			return b, err
-		}
-	}
-	var requests []map[string]json.RawMessage
-	if raw, ok := top["requests"]; ok {
-		if err := json.Unmarshal(raw, &requests); err != nil {
-			return b, invalid("Invalid value at 'requests' (type.googleapis.com/google.apps.docs.v1.Request), %s", raw)
-		}
-	}
-	for i, r := range requests {
-		at := fmt.Sprintf("requests[%d]", i)
-		if len(r) == 0 {
-			return b, invalid("Invalid %s: No request set.", at)
-		}
-		names := make([]string, 0, len(r))
-		for name := range r {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			if _, ok := jsonField(reflect.TypeFor[docs.Request](), name); !ok {
-				return b, invalid("Invalid JSON payload received. Unknown name %q at '%s': Cannot find field.", name, at)
-			}
-		}
-		if len(names) > 1 {
-			return b, invalid("Invalid value at '%s' (oneof), oneof field 'request' is already set. Cannot set '%s'", at, names[1])
-		}
-		field, _ := jsonField(reflect.TypeFor[docs.Request](), names[0])
-		value := reflect.New(field.Elem()).Interface()
-		if err := decodeStrict(r[names[0]], value, at+"."+snakeCase(names[0])); err != nil {
-			return b, err
-		}
-		b.requests = append(b.requests, docRequest{names[0], value})
-	}
-	return b, nil
-}
-
-// decodeStrict decodes JSON into one of the API's types; a name that it doesn't have is an error.
-func decodeStrict(raw json.RawMessage, v any, at string) *apiError {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(v)
-	if err == nil {
-		return nil
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return invalid("Invalid JSON payload received. Unknown name %s at '%s': Cannot find field.", name, at)
-	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
-		at += "." + snakeCase(wrong.Field)
-	}
-	return invalid("Invalid value at '%s', %s", at, raw)
-}
-
-func snakeCase(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsUpper(r) {
-			b.WriteByte('_')
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	return b.String()
+	b.requests, failed = parseRequests(top.Requests, reflect.TypeFor[docs.Request]())
+	return b, failed
 }
 
 // apply carries out one request of a batch.
-func (e editor) apply(request docRequest) (*docs.Response, *apiError) {
+func (e editor) apply(request batchRequest) (*docs.Response, *apiError) {
 	none := &docs.Response{}
 	switch r := request.body.(type) {
 	case *docs.InsertTextRequest:

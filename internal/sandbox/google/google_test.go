@@ -110,3 +110,52 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestHistoryRowThroughTheGoClient(t *testing.T) {
+	s := start(t, google.Config{})
+	p, err := s.NewSpreadsheet(google.SpreadsheetSpec{Title: "Deploy history", Sheets: []google.SheetSpec{
+		{Title: "2026 log", Rows: [][]any{{"Taken", "Name", "Entry ID"}}},
+	}})
+	must(t, err)
+	c := signIn(t, s, bot)
+	number, name, id := 46000.5, "=1+1", "e1"
+	batch := &sheets.BatchUpdateSpreadsheetRequest{Requests: []*sheets.Request{
+		{CreateDeveloperMetadata: &sheets.CreateDeveloperMetadataRequest{DeveloperMetadata: &sheets.DeveloperMetadata{
+			MetadataId: 12345, MetadataKey: "entry", MetadataValue: id, Visibility: "DOCUMENT",
+			Location: &sheets.DeveloperMetadataLocation{Spreadsheet: true},
+		}}},
+		{AppendCells: &sheets.AppendCellsRequest{
+			Fields: "userEnteredValue,userEnteredFormat.numberFormat",
+			Rows: []*sheets.RowData{{Values: []*sheets.CellData{
+				{UserEnteredValue: &sheets.ExtendedValue{NumberValue: &number}, UserEnteredFormat: &sheets.CellFormat{NumberFormat: &sheets.NumberFormat{Type: "DATE_TIME", Pattern: "yyyy-mm-dd hh:mm"}}},
+				{UserEnteredValue: &sheets.ExtendedValue{StringValue: &name}},
+				{UserEnteredValue: &sheets.ExtendedValue{StringValue: &id}},
+			}}},
+		}},
+	}}
+	_, err = c.sheets.Spreadsheets.BatchUpdate(p.ID(), batch).Do()
+	must(t, err)
+	_, err = c.sheets.Spreadsheets.BatchUpdate(p.ID(), batch).Do()
+	if e := apiError(t, err); e.Code != 400 {
+		t.Errorf("second batch: %v", e)
+	}
+	got, err := c.sheets.Spreadsheets.Values.Get(p.ID(), "'2026 log'!A:C").Do()
+	must(t, err)
+	if len(got.Values) != 2 || got.Values[1][0] != "2025-12-09 12:00" || got.Values[1][1] != "=1+1" || got.Range != "'2026 log'!A1:C1000" {
+		t.Errorf("read back %s: %v", got.Range, got.Values)
+	}
+	if cells := p.Cells(""); cells[1][1].Formula != "" || cells[1][1].Value != "=1+1" {
+		t.Errorf("cells: %+v", cells)
+	}
+	appended, err := c.sheets.Spreadsheets.Values.Append(p.ID(), "'2026 log'!A1", &sheets.ValueRange{Values: [][]any{{"a", nil, "e2"}}}).
+		ValueInputOption("RAW").InsertDataOption("INSERT_ROWS").Do()
+	must(t, err)
+	if appended.Updates.UpdatedRange != "'2026 log'!A3:C3" || appended.TableRange != "'2026 log'!A1:C2" {
+		t.Errorf("append: %+v %s", appended.Updates, appended.TableRange)
+	}
+	f, err := c.drive.Files.Get(p.ID()).Fields("version,modifiedTime,lastModifyingUser(displayName,emailAddress)").SupportsAllDrives(true).Do()
+	must(t, err)
+	if f.LastModifyingUser.DisplayName != "Bot" || f.Version != 3 {
+		t.Errorf("drive: %+v", f)
+	}
+}

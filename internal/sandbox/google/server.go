@@ -94,6 +94,7 @@ func (s *Server) routes() {
 	}
 	api("GET /v1/documents/{id}", endpoint{DocsGet, docsService, readDocs, "Read", s.getDocument})
 	api("POST /v1/documents/{id}", endpoint{DocsBatchUpdate, docsService, writeDocs, "Write", s.batchUpdateDocument})
+	s.sheetRoutes(api)
 	// Drive's own base ends in /drive/v3/; the second address is for clients whose base is the server's.
 	api("GET /drive/v3/files/{id}", endpoint{DriveGet, driveService, readDrive, "", s.getFile})
 	api("GET /files/{id}", endpoint{DriveGet, driveService, readDrive, "", s.getFile})
