@@ -1,6 +1,8 @@
 package slackapp
 
 import (
+	"strings"
+
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
 
@@ -22,41 +24,28 @@ func (d teller) kind() deploytoken.Kind {
 	return d.Command.Kind
 }
 
-// open is the holding that the answer is about, if it still lasts.
+// open is the holding that the answer is about, if it still lasts and the
+// document, where it was read, said so.
 func (d teller) open() *deploytoken.Holding {
-	if d.Holding.Open() {
-		return d.Holding
+	h, t := d.Holding, d.Notice.Token
+	if !h.Open() || t != nil && !(t.State == deploytoken.Held && strings.EqualFold(deploytoken.CleanName(t.Holder), deploytoken.CleanName(h.Name))) {
+		return nil
 	}
-	return nil
+	return h
 }
 
 // present says what the document said when the command was decided.
-func (d teller) present() []line {
+func (d teller) present() line {
 	t := d.Notice.Token
-	if t == nil {
-		return []line{{words("Who holds the token stands in the "), d.document(), words(".")}}
+	switch {
+	case t == nil:
+		return line{words("Who holds the token stands in the "), d.document(), words(".")}
+	case t.State == deploytoken.Held && d.open() != nil:
+		return held(line{holder(d.Holding), words(" has")}, d.Holding, d.At)
+	case t.State == deploytoken.Unclear:
+		return unclear(t.Reason)
 	}
-	if t.State == deploytoken.Held && d.open() != nil {
-		return []line{d.held()}
-	}
-	return []line{says(*t)}
-}
-
-// held says who holds the token, since when and for what.
-func (d teller) held() line {
-	h := d.open()
-	if h == nil {
-		l := line{words("Someone else holds the deploy token.")}
-		if t := d.Notice.Token; t != nil && t.State == deploytoken.Held {
-			l = line{strong(t.Holder), words(" holds the deploy token.")}
-		}
-		return l
-	}
-	l := line{holder(h), words(" has held the deploy token since "), moment(h.Since)}
-	if !h.SinceKnown {
-		l = append(l, words(" or earlier"))
-	}
-	return append(l, purposeOf(h)...)
+	return join(line{words("The ")}, says(d.document(), *t))
 }
 
 // ended tells the asker at once how their command ended.
@@ -72,7 +61,7 @@ func (d teller) ended() ([]line, []button) {
 	switch d.Notice.Outcome {
 	case deploytoken.OutcomeTaken:
 		if h == nil {
-			return []line{{words("You took the deploy token, but you don't hold it any more: that holding is over already. Look at the "), document, words(" before you deploy.")}}, nil
+			return []line{{words("You took the deploy token, but you don't hold it any more. Look at the "), document, words(" before you deploy.")}}, nil
 		}
 		return []line{
 			append(line{words("You hold the deploy token now")}, purposeOf(h)...),
@@ -83,7 +72,7 @@ func (d teller) ended() ([]line, []button) {
 			return []line{{words("You hold the deploy token already. Nothing was changed.")}}, nil
 		}
 		return []line{
-			append(line{words("You already hold the deploy token, since "), moment(h.Since)}, purposeOf(h)...),
+			held(line{words("It is yours already: you have")}, h, d.At),
 			howToRelease,
 		}, release
 	case deploytoken.OutcomeHeld:
@@ -94,7 +83,7 @@ func (d teller) ended() ([]line, []button) {
 		case deploytoken.KindStillWorking:
 			second = line{words("Only they can put the reminders off. Nothing was changed.")}
 		}
-		return []line{d.held(), second}, ask
+		return []line{d.present(), second}, ask
 	case deploytoken.OutcomeReleased:
 		return d.thanks(), nil
 	case deploytoken.OutcomeFree:
@@ -132,13 +121,13 @@ func (d teller) ended() ([]line, []button) {
 	case deploytoken.OutcomeUnclear:
 		return []line{unclear(d.Notice.Detail), {words("Nothing was changed. Mend the "), document, words(", then try again.")}}, nil
 	case deploytoken.OutcomeTooLate:
-		return append([]line{{words("I couldn't take the deploy token for you within two minutes, so I have given up. If you still want it, ask again.")}}, d.present()...), nil
+		return append([]line{{words("I couldn't take the deploy token for you within two minutes, so I have given up. If you still want it, ask again.")}}, d.present()), nil
 	case deploytoken.OutcomeContended:
 		return []line{{words("The "), document, words(" is being edited just now, so nothing was done. Try again in a moment.")}}, nil
 	case deploytoken.OutcomeSuperseded:
 		return append([]line{
-			{words("The "), document, words(" was changed by hand while I was working on it for you, and what people write there counts.")},
-		}, d.present()...), nil
+			{words("The "), document, words(" was changed by hand while I was working on your request. What it says now counts.")},
+		}, d.present()), nil
 	case deploytoken.OutcomeRefused:
 		return []line{prose(d.Notice.Detail), {words("The "), document, words(" was not changed.")}}, nil
 	}
@@ -182,7 +171,7 @@ func (d teller) elapsed() ([]line, []button) {
 		}
 		return []line{first, second}, nil
 	}
-	return append([]line{{words("That was for an earlier time that someone held the deploy token, which is over. Nothing was changed.")}}, d.present()...), nil
+	return append([]line{{words("That was about an earlier turn with the deploy token, which is over. Nothing was changed.")}}, d.present()), nil
 }
 
 // lateAnswer tells of a decision as of the past, and then what is so now.
@@ -202,7 +191,7 @@ func (d teller) lateAnswer() Message {
 		join(line{words("You asked at "), moment(at), words(asked + " ")}, d.past()),
 		{words("My answer comes late. This is how it is now:")},
 	}
-	now, buttons := describe(d.Now.Token, d.Now.Holding, person, d.Now.Link, d.At)
+	now, buttons := describe(*d.Now, person, d.At)
 	return compose([]group{{lines: append(lines, now...)}}, buttons)
 }
 
@@ -247,7 +236,7 @@ func (d teller) past() line {
 	case deploytoken.OutcomeContended:
 		return line{words("The document was being edited all the while, and nothing was changed.")}
 	case deploytoken.OutcomeSuperseded:
-		return line{words("The document was changed by hand while I was working on it for you, and what people wrote there counted.")}
+		return line{words("The document was changed by hand while I was working on your request, and what it said then counted.")}
 	case deploytoken.OutcomeRefused:
 		return append(line{words("That could not be done, and nothing was changed. ")}, prose(d.Notice.Detail)...)
 	}

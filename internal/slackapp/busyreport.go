@@ -76,7 +76,7 @@ func busyHeadline(r deploytoken.BusyReport, pending []string) line {
 	case state == deploytoken.Idle:
 		return line{strong("Kingfisher is idle"), words(": a deployment would interrupt nothing.")}
 	}
-	return line{strong("I can't tell whether Kingfisher is idle."), words(" Don't take it for idle before you have looked yourself.")}
+	return line{strong("I can't tell whether Kingfisher is busy."), words(" Look yourself before you deploy.")}
 }
 
 // checkOrder lists the checks that the report is about in their order.
@@ -132,19 +132,17 @@ func checkGroup(r deploytoken.BusyReport, check, viewer string) group {
 	if check == deploytoken.CheckPostgres && blocking > 0 {
 		g.lines = append(g.lines, line{words("This matters only where your deployment restarts PostgreSQL.")})
 	}
-	bullets := make([]line, 0, len(c.Findings))
-	for _, f := range c.Findings {
-		bullets = append(bullets, findingLine(f, viewer))
+	kept, more := fit(c.Findings, maxFindings, func(f deploytoken.Finding) int { return findingLine(f, viewer).size() })
+	for _, f := range kept {
+		g.bullets = append(g.bullets, findingLine(f, viewer))
 	}
-	kept, more := fit(bullets, maxFindings, line.size)
-	g.bullets = kept
 	if more > 0 {
 		hidden := max(0, blocking-len(kept))
 		rest := "and " + count(more, "more", "more")
 		if hidden > 0 && hidden < more {
 			rest += fmt.Sprintf(", of which a deployment would interrupt %d", hidden)
 		}
-		g.bullets = append(slices.Clip(kept), line{words(rest)})
+		g.bullets = append(g.bullets, line{words(rest)})
 	}
 	return g
 }
@@ -166,7 +164,7 @@ func findingLine(f deploytoken.Finding, viewer string) line {
 		l = append(l, words(" (would not be interrupted)"))
 	}
 	if note := deploytoken.CleanLine(f.Note, maxNote); note != "" {
-		l = append(l, words(". "))
+		l = append(l, words("; "))
 		l = append(l, prose(note)...)
 	}
 	return l

@@ -200,7 +200,7 @@ func (g group) size() int {
 func (l line) size() int {
 	n := 1
 	for _, s := range l {
-		n += utf8.RuneCountInString(s.text) + utf8.RuneCountInString(s.url) + 20
+		n += utf8.RuneCountInString(s.text) + utf8.RuneCountInString(s.url) + 6
 	}
 	return n
 }

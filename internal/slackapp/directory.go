@@ -188,7 +188,7 @@ func (d *Directory) members(ctx context.Context, maxAge time.Duration) (*roster,
 	}
 	began := d.now()
 	r, err := d.readRoster(ctx)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		// That the caller could not wait says nothing of Slack.
 		return d.stale(fault(ctx.Err(), "read the members of the channel", false))
 	}
@@ -420,7 +420,7 @@ type candidate struct {
 // first word of the real name, all of which count alike. Several mean that it
 // can't be told.
 func match(name string, candidates []candidate) []candidate {
-	wanted := fold(strings.TrimPrefix(deploytoken.CleanName(name), "@"))
+	wanted := fold(name)
 	if wanted == "" {
 		return nil
 	}
@@ -431,17 +431,16 @@ func match(name string, candidates []candidate) []candidate {
 			return []candidate{c}
 		}
 		first, _, _ := strings.Cut(fold(c.realName), " ")
-		if slices.Contains([]string{fold(c.realName), fold(c.displayName), fold(c.handle), first}, wanted) {
+		if slices.Contains([]string{fold(c.name()), fold(c.realName), fold(c.displayName), fold(c.handle), first}, wanted) {
 			found = append(found, c)
 		}
 	}
 	return found
 }
 
-// fold returns the name with case and accents left aside: names that people
-// would take for the same fold to the same.
+// fold returns the name with case, accents and the @ of handles left aside:
+// names that people would take for the same fold to the same.
 func fold(name string) string {
-	decomposed := norm.NFKD.String(deploytoken.CleanName(name))
 	plain := strings.Map(func(r rune) rune {
 		// The accents of Latin, Greek and Cyrillic. The marks of other scripts
 		// are vowels, without which names would be mistaken for each other.
@@ -449,6 +448,7 @@ func fold(name string) string {
 			return -1
 		}
 		return r
-	}, decomposed)
-	return norm.NFKC.String(cases.Fold().String(plain))
+	}, norm.NFKD.String(deploytoken.CleanLine(name, 0)))
+	folded := norm.NFKC.String(cases.Fold().String(plain))
+	return strings.Join(strings.Fields(strings.TrimLeft(folded, "@ ")), " ")
 }

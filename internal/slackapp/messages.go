@@ -3,6 +3,8 @@ package slackapp
 import (
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
@@ -72,46 +74,45 @@ func refusal(text string) Message { return say(prose(text)) }
 
 // statusMessage says who holds the token, with the buttons that fit the asker.
 func statusMessage(st deploytoken.Status, asker string, now time.Time) Message {
-	lines, buttons := describe(st.Token, st.Holding, asker, st.Link, now)
+	lines, buttons := describe(st, asker, now)
 	if st.PendingRows > 0 {
-		lines = append(lines, line{words(count(st.PendingRows, "entry", "entries") + " of the Deploy history still to be written. I keep trying.")})
+		lines = append(lines, line{words(count(st.PendingRows, "entry of the Deploy history is", "entries of the Deploy history are") + " still to be written. I keep trying.")})
 	}
 	return compose([]group{{lines: lines}}, buttons)
 }
 
-// describe says who holds the token by the document, with the buttons that fit
-// the asker. The holding is the ledger's record of it, or nil.
-func describe(t deploytoken.Token, h *deploytoken.Holding, asker, documentLink string, now time.Time) ([]line, []button) {
-	document := link(documentLink, "Deploy token document")
-	switch t.State {
-	case deploytoken.Free:
-		return []line{
-			{words("Nobody holds the deploy token. To take it, type "), code("/deploy-token take"), words(" and what for.")},
-			{words("This is what the "), document, words(" says.")},
-		}, nil
-	case deploytoken.Held:
-	default:
-		return []line{unclear(t.Reason), mend(documentLink)}, nil
+// describe says who holds the token by a reading of the document, with the
+// buttons that fit the asker.
+func describe(st deploytoken.Status, asker string, now time.Time) ([]line, []button) {
+	document := link(st.Link, "Deploy token document")
+	see := line{words("See the "), document, words(".")}
+	h := st.Holding
+	switch {
+	case st.At.IsZero():
+		// There was no reading, and the reason is why.
+		return []line{join(line{words("I can't read the "), document, words(" just now. ")}, prose(st.Token.Reason))}, nil
+	case st.Token.State == deploytoken.Free:
+		return []line{{words("Nobody holds the deploy token. To take it, type "), code("/deploy-token take"), words(" and what for.")}, see}, nil
+	case st.Token.State == deploytoken.Unclear:
+		return []line{unclear(st.Token.Reason), mend(st.Link)}, nil
+	case !h.Open():
+		return []line{{strong(st.Token.Holder), words(" holds the deploy token; since when, I don't know yet.")}, see}, nil
+	case h.PersonID == "":
+		return []line{held(line{holder(h), words(" has")}, h, now), see}, []button{askButton(h.ID), claimButton(h.ID)}
+	case h.PersonID == asker:
+		return []line{held(line{words("You have")}, h, now), see}, []button{releaseButton(h.ID)}
 	}
-	if !h.Open() {
-		return []line{
-			{strong(t.Holder), words(" holds the deploy token.")},
-			{words("This is what the "), document, words(" says; since when, I don't know yet.")},
-		}, nil
+	return []line{held(line{holder(h), words(" has")}, h, now), see}, []button{askButton(h.ID)}
+}
+
+// held says of who ("Alice has", "You have") for how long they have held the
+// token, since when and for what.
+func held(who line, h *deploytoken.Holding, now time.Time) line {
+	l := join(who, line{words(" held the deploy token for " + after(h, now) + ", since "), moment(h.Since)})
+	if !h.SinceKnown {
+		l = append(l, words(" or earlier"))
 	}
-	first := line{strong(t.Holder), words(" holds the deploy token")}
-	buttons := []button{askButton(h.ID)}
-	switch h.PersonID {
-	case "":
-		buttons = append(buttons, claimButton(h.ID))
-	case asker:
-		first = line{words("You hold the deploy token")}
-		buttons = []button{releaseButton(h.ID)}
-	}
-	return []line{
-		append(first, purposeOf(h)...),
-		append(append(sinceOf(h, now), words(". This is what the "), document), words(" says.")),
-	}, buttons
+	return append(l, purposeOf(h)...)
 }
 
 // purposeOf is what the token is held for, to end a line.
@@ -130,14 +131,6 @@ func summaryOf(h *deploytoken.Holding) line {
 	return line{words(": "), phrase(h.Summary)}
 }
 
-// sinceOf begins a line with since when the holding has lasted.
-func sinceOf(h *deploytoken.Holding, now time.Time) line {
-	if !h.SinceKnown {
-		return line{words("That has been so since "), moment(h.Since), words(" or earlier")}
-	}
-	return line{words("That has been so since "), moment(h.Since), words(", for " + duration(now.Sub(h.Since)))}
-}
-
 // after is how long the holding lasted, until it ended or until now.
 func after(h *deploytoken.Holding, now time.Time) string {
 	until := h.Ended
@@ -152,22 +145,12 @@ func after(h *deploytoken.Holding, now time.Time) string {
 }
 
 func unclear(reason string) line {
-	return line{words("I can't tell from the document who holds the deploy token: "), phrase(lowerFirst(reason))}
+	first, size := utf8.DecodeRuneInString(reason)
+	return line{words("I can't tell from the document who holds the deploy token. "), phrase(string(unicode.ToUpper(first)) + reason[size:])}
 }
 
 func mend(documentLink string) line {
 	return line{words("Until someone mends the "), link(documentLink, "Deploy token document"), words(", nobody can take or release the token.")}
-}
-
-// lowerFirst makes a sentence go on after a colon, unless it begins with a
-// name or the like.
-func lowerFirst(sentence string) string {
-	for _, start := range []string{"The ", "There ", "It ", "Nothing ", "No ", "Two ", "A "} {
-		if strings.HasPrefix(sentence, start) {
-			return strings.ToLower(start[:1]) + sentence[1:]
-		}
-	}
-	return sentence
 }
 
 // A teller puts one delivery into words.
@@ -256,7 +239,7 @@ func (d teller) news() ([]line, []button) {
 		lines := []line{join(line{words("The "), d.document(), words(" can be understood again")}, d.when(), line{words(".")})}
 		if t := d.Notice.Token; t != nil {
 			lines[0] = append(lines[0], words(" "))
-			lines[0] = append(lines[0], says(*t)...)
+			lines[0] = append(lines[0], says(words("It"), *t)...)
 		}
 		return lines, nil
 	case deploytoken.NoticeTrouble:
@@ -325,13 +308,13 @@ func (d teller) byWhom() []line {
 	return lines
 }
 
-// says tells what the document says.
-func says(t deploytoken.Token) line {
+// says tells what the document says; subject names it, at a line's beginning.
+func says(subject span, t deploytoken.Token) line {
 	switch t.State {
 	case deploytoken.Free:
-		return line{words("It says that nobody holds the deploy token.")}
+		return line{subject, words(" says that nobody holds the deploy token.")}
 	case deploytoken.Held:
-		return line{words("It says that "), strong(t.Holder), words(" holds the deploy token.")}
+		return line{subject, words(" says that "), strong(t.Holder), words(" holds the deploy token.")}
 	}
 	return unclear(t.Reason)
 }
@@ -374,7 +357,7 @@ func (d teller) asked() Message {
 func (d teller) displaced() Message {
 	lines := []line{join(line{words("The "), d.document(), words(" was changed by hand")}, d.when(), line{words(", and no longer names you as the holder of the deploy token.")})}
 	if t := d.Notice.Token; t != nil {
-		lines = append(lines, says(*t))
+		lines = append(lines, says(words("It"), *t))
 	}
 	lines = append(lines, d.byWhom()...)
 	lines = append(lines, line{words("If you are still deploying, stop and agree with the others on who goes on.")})
@@ -385,7 +368,7 @@ func (d teller) displaced() Message {
 // done.
 func (d teller) pending() Message {
 	return say(
-		line{words("I don't know yet whether that was done: the document was to be changed, and no answer has come. I keep asking, and will tell you.")},
+		join(line{words("I don't know yet whether that was done. ")}, prose(d.Notice.Detail), line{words(" I keep asking, and will tell you.")}),
 		line{words("Until then, please don't change the "), d.document(), words(", and don't deploy.")},
 	)
 }
