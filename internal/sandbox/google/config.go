@@ -89,9 +89,9 @@ type Behavior struct {
 	// failing the batch.
 	DuplicateMetadata bool `json:"duplicate_metadata,omitempty"`
 
-	// HideSuggestions answers a viewer's SUGGESTIONS_INLINE with the 403 that the reference documents,
-	// instead of with the document.
-	HideSuggestions bool `json:"hide_suggestions,omitempty"`
+	// ShowSuggestions answers a viewer's SUGGESTIONS_INLINE with the document. The reference documents a
+	// 403 for someone who may not see suggestions.
+	ShowSuggestions bool `json:"show_suggestions,omitempty"`
 
 	// DisabledAPIs are services that are not enabled in the project, by name such as docs.googleapis.com.
 	DisabledAPIs []string `json:"disabled_apis,omitempty"`

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf16"
 
 	"google.golang.org/api/docs/v1"
@@ -72,7 +71,7 @@ func (s *Server) getDocument(c *call) (any, *apiError) {
 		return nil, failed
 	}
 	role := f.role(c.account)
-	if role == Viewer && (mode == viewAccepted || mode == viewInline && s.behavior.HideSuggestions) {
+	if role == Viewer && (mode == viewAccepted || mode == viewInline) && !s.behavior.ShowSuggestions {
 		return nil, noPermission()
 	}
 	if mode == viewDefault {
@@ -504,12 +503,4 @@ func (e editor) updateTextStyle(r *docs.UpdateTextStyleRequest) *apiError {
 		}
 	}
 	return nil
-}
-
-// A hook is an edit that waits for the next batch.
-type hook struct {
-	who   Person
-	edit  Edit
-	merge bool
-	delay time.Duration
 }

@@ -1,7 +1,9 @@
 package google
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -54,25 +56,55 @@ const (
 
 var faultKinds = []FaultKind{DropBefore, DropAfter, FailBefore, FailAfter, RateLimit, DelayRequest, DelayCommit, DelayAnswer}
 
-// A Fault is switched on by AddFault and befalls requests that have a valid token.
+// A Fault is switched on by AddFault and befalls requests that have a valid token. In JSON, Delay is
+// written as "500ms".
 type Fault struct {
 	// ID is given by AddFault.
-	ID        int
-	Operation Operation // empty: any
-	File      string    // the file's ID; empty: any
-	Kind      FaultKind
-	// Skip lets so many matching requests pass first.
-	Skip int
-	// Count is how many requests it befalls; 0: all, until it is removed.
-	Count int
-	// Delay is how long the delays wait; 0: until Release.
-	Delay time.Duration
-	// Status is the HTTP status of FailBefore and FailAfter, at least 400; 503 where 0.
-	Status int
+	ID        int           `json:"id"`
+	Operation Operation     `json:"operation,omitempty"` // empty: any
+	File      string        `json:"file,omitempty"`      // the file's ID; empty: any
+	Kind      FaultKind     `json:"kind"`
+	Skip      int           `json:"skip,omitempty"`   // lets so many matching requests pass first
+	Count     int           `json:"count,omitempty"`  // how many requests it befalls; 0: all, until it is removed
+	Delay     time.Duration `json:"-"`                // how long the delays wait; 0: until Release
+	Status    int           `json:"status,omitempty"` // of FailBefore and FailAfter, 400 to 599; 0: 503
 
-	// Hits is how many requests it has befallen, Waiting how many it holds now. Both are reported by
-	// Faults.
-	Hits, Waiting int
+	// Hits is how many requests it has befallen, Waiting how many it holds now. Faults reports them.
+	Hits    int `json:"hits"`
+	Waiting int `json:"waiting"`
+}
+
+type faultFields Fault
+
+type faultJSON struct {
+	faultFields
+	Delay string `json:"delay,omitempty"`
+}
+
+// MarshalJSON writes the fault with its delay as text.
+func (f Fault) MarshalJSON() ([]byte, error) {
+	out := faultJSON{faultFields: faultFields(f)}
+	if f.Delay != 0 {
+		out.Delay = f.Delay.String()
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads a fault with its delay as text.
+func (f *Fault) UnmarshalJSON(b []byte) error {
+	var in faultJSON
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return err
+	}
+	*f = Fault(in.faultFields)
+	if in.Delay == "" {
+		return nil
+	}
+	var err error
+	f.Delay, err = time.ParseDuration(in.Delay)
+	return err
 }
 
 func (f Fault) check() error {

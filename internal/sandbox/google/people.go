@@ -79,9 +79,11 @@ func (d *Document) latest() revision {
 
 // Holder is what stands after the label on the first line that has it, without the space around it; ""
 // where there is no such line.
-func (d *Document) Holder() string {
-	for _, l := range d.latest().content.lines() {
-		if value, ok := cutLabel(l.text, d.s.cfg.Label); ok {
+func (d *Document) Holder() string { return d.latest().content.holderText(d.s.cfg.Label) }
+
+func (c *content) holderText(label string) string {
+	for _, l := range c.lines() {
+		if value, ok := cutLabel(l.text, label); ok {
 			return strings.TrimSpace(value)
 		}
 	}
@@ -174,7 +176,7 @@ const (
 	DeleteNamedRanges EditKind = "delete_named_ranges"
 	// RestoreRevision makes what the document said at the revision numbered Revision the latest.
 	RestoreRevision EditKind = "restore_revision"
-	// Bold makes the text from Index up to End of Tab bold.
+	// MakeBold makes the text from Index up to End of Tab bold.
 	MakeBold EditKind = "bold"
 )
 
@@ -324,6 +326,14 @@ func (d *Document) DeleteNamedRanges(who Person, prefix string) error {
 // RestoreRevision makes the content of an older revision, with its named ranges, the latest.
 func (d *Document) RestoreRevision(who Person, number int) error {
 	return d.Apply(who, Edit{Kind: RestoreRevision, Revision: number})
+}
+
+// A hook is an edit that waits for the next batch.
+type hook struct {
+	who   Person
+	edit  Edit
+	merge bool
+	delay time.Duration
 }
 
 // BeforeNextBatch has a person edit the document when the next batch for it arrives, before that is

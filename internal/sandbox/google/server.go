@@ -99,6 +99,7 @@ func (s *Server) routes() {
 	api("GET /drive/v3/files/{id}", endpoint{DriveGet, driveService, readDrive, "", s.getFile})
 	api("GET /files/{id}", endpoint{DriveGet, driveService, readDrive, "", s.getFile})
 	s.mux.HandleFunc("POST /token", s.serveToken)
+	s.controlRoutes()
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The requested URL was not found on this server.", http.StatusNotFound)
 	})
