@@ -159,6 +159,16 @@ func (d *Document) Prepare(r deploytoken.Reading, value string, mark deploytoken
 	return deploytoken.Batch{Revision: r.Revision, Body: body}, err
 }
 
+// Ready checks that the document may be written.
+// Errors: deploytoken.ErrUnavailable, deploytoken.ErrMisconfigured.
+func (d *Document) Ready(ctx context.Context) error {
+	revision, err := d.Revision(ctx)
+	if err == nil && revision == "" {
+		return d.readOnly()
+	}
+	return err
+}
+
 // readOnly is the fault of a document that the bot may not write.
 func (d *Document) readOnly() error {
 	return &deploytoken.Fault{

@@ -16,7 +16,7 @@ import (
 // A transport signs requests, and knows of a request that failed whether the
 // server can have got it.
 type transport struct {
-	base   http.RoundTripper
+	base   *http.Transport
 	signIn *signIn
 	log    *slog.Logger
 }
@@ -68,6 +68,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return resp, nil
 }
+
+// CloseIdleConnections lets http.Client close those of the transport beneath.
+func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 // post sends a write once, exactly as it is. Once the server has answered with
 // a 2xx the write is done, whatever becomes of the rest of the answer.
