@@ -169,12 +169,17 @@ func (in *Inbound) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in.mu.Lock()
-	if in.stopped || in.stopRun != nil {
-		in.mu.Unlock()
-		return errors.New("an Inbound runs only once")
+	again, stopped := in.stopRun != nil, in.stopped
+	if !again && !stopped {
+		in.stopRun = cancel
 	}
-	in.stopRun = cancel
 	in.mu.Unlock()
+	switch {
+	case again:
+		return errors.New("an Inbound runs only once")
+	case stopped:
+		return nil
+	}
 	defer close(in.ran)
 
 	if err := in.login(ctx); err != nil {

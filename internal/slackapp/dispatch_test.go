@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -534,6 +535,16 @@ func TestShutdownFinishes(t *testing.T) {
 	if got := len(strings.Fields(r.commands.doneIDs())); got != 3 {
 		t.Errorf("did %q", r.commands.doneIDs())
 	}
+	eventually(t, "no goroutine is left", func() bool {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		for _, of := range []string{"(*lanes).work", "(*connection).read", "(*socket).", "(*Inbound)."} {
+			if bytes.Contains(stacks, []byte(of)) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 func TestShutdownHandsOver(t *testing.T) {
