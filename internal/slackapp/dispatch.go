@@ -1,3 +1,6 @@
+// Package slackapp is the bot in Slack. An Inbound takes in what people say and
+// click, over Socket Mode; a Deliverer sends what the token's changes tell
+// them; a Directory knows who they are.
 package slackapp
 
 import (
