@@ -88,6 +88,7 @@ func TestLandedThoughTheAnswerIsCut(t *testing.T) {
 		w.Header().Set("Content-Length", "1000")
 		w.WriteHeader(http.StatusOK)
 		_, _ = io.WriteString(w, `{"documentId":`)
+		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
 	}))
 	defer server.Close()
