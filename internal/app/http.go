@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,7 +20,6 @@ type metrics struct {
 	registry   *prometheus.Registry
 	acks       *prometheus.HistogramVec
 	deliveries *prometheus.CounterVec
-	google     *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -34,12 +34,8 @@ func newMetrics() *metrics {
 			Name: "deploytoken_deliveries_total",
 			Help: "Attempts to deliver a message or a history row, by destination and result.",
 		}, []string{"destination", "result"}),
-		google: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "deploytoken_google_requests_total",
-			Help: "Requests to Google, by HTTP method and status code.",
-		}, []string{"method", "code"}),
 	}
-	m.registry.MustRegister(m.acks, m.deliveries, m.google,
+	m.registry.MustRegister(m.acks, m.deliveries,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -52,7 +48,19 @@ type probe struct {
 
 // serveHTTP serves /healthz (the process is alive), /readyz (it can do its
 // work) and /metrics until ctx ends.
-func (a *App) serveHTTP(ctx context.Context, l net.Listener, probes []probe) error {
+// The probes come once there is a store to look at; until then it isn't ready.
+func (a *App) serveHTTP(ctx context.Context, l net.Listener, coming <-chan []probe) error {
+	var mu sync.Mutex
+	probes := []probe{{"store", func(context.Context) error { return errors.New("not opened yet") }}}
+	known := func() []probe {
+		mu.Lock()
+		defer mu.Unlock()
+		select {
+		case probes = <-coming:
+		default:
+		}
+		return probes
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -61,7 +69,7 @@ func (a *App) serveHTTP(ctx context.Context, l net.Listener, probes []probe) err
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
 		status, said := http.StatusOK, map[string]string{}
-		for _, p := range probes {
+		for _, p := range known() {
 			said[p.name] = "ok"
 			if err := p.check(ctx); err != nil {
 				status, said[p.name] = http.StatusServiceUnavailable, err.Error()

@@ -20,7 +20,7 @@ const (
 	// keepEvery is how often the commands being worked on are kept.
 	keepEvery = 10 * time.Second
 	// pruneEvery is how often what is finished and old is removed from the store.
-	pruneEvery = time.Hour
+	pruneEvery = 10 * time.Minute
 	// keepFinished is how long finished commands and delivered messages are kept.
 	keepFinished = 7 * 24 * time.Hour
 	// tickWithin bounds one turn of a loop.

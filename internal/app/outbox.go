@@ -20,9 +20,6 @@ const (
 	deliverWithin = 30 * time.Second
 	// deliverAtOnce bounds how many destinations are delivered to at once.
 	deliverAtOnce = 8
-	// lookEvery is how often the outbox is looked at where nothing was
-	// inserted here: a retry is due, or another replica inserted something.
-	lookEvery = 500 * time.Millisecond
 	// minBackoff and maxBackoff bound the pause before the next attempt.
 	minBackoff = time.Second
 	maxBackoff = time.Minute
@@ -60,24 +57,32 @@ type drainer struct {
 	messenger messenger
 	history   deploytoken.History
 	// status reads the document, for an answer that comes late.
-	status      func(context.Context) (deploytoken.Status, error)
-	link        string
-	channel     string
-	clock       func() time.Time
+	status  func(context.Context) (deploytoken.Status, error)
+	link    string
+	channel string
+	clock   func() time.Time
+	// lookEvery is how often the outbox is looked at where nothing was inserted
+	// here: a retry is due, or another replica inserted something.
+	lookEvery   time.Duration
 	log         *slog.Logger
 	onDelivered func(destination string, err error)
+
+	mu   sync.Mutex
+	busy map[string]bool // the destinations being delivered to
+}
+
+func (d *drainer) idle() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.busy) == 0
 }
 
 // run delivers until ctx ends, then finishes the deliveries under way.
 func (d *drainer) run(ctx context.Context, inserted <-chan struct{}) error {
-	var (
-		wg   sync.WaitGroup
-		mu   sync.Mutex
-		busy = map[string]bool{}
-		free = make(chan struct{}, 1)
-	)
+	var wg sync.WaitGroup
 	defer wg.Wait()
-	tick := time.NewTicker(lookEvery)
+	free := make(chan struct{}, 1)
+	tick := time.NewTicker(d.lookEvery)
 	defer tick.Stop()
 	reported := false
 	for {
@@ -90,31 +95,47 @@ func (d *drainer) run(ctx context.Context, inserted <-chan struct{}) error {
 		} else {
 			reported = false
 		}
-		mu.Lock()
+		d.mu.Lock()
 		for _, destination := range due {
-			if busy[destination] || len(busy) >= deliverAtOnce {
+			if d.busy[destination] || len(d.busy) >= deliverAtOnce {
 				continue
 			}
-			busy[destination] = true
+			if d.busy == nil {
+				d.busy = map[string]bool{}
+			}
+			d.busy[destination] = true
 			wg.Go(func() {
 				// A delivery that has begun is finished when the bot stops.
 				d.drain(context.WithoutCancel(ctx), ctx.Done(), destination)
-				mu.Lock()
-				delete(busy, destination)
-				mu.Unlock()
+				d.mu.Lock()
+				delete(d.busy, destination)
+				d.mu.Unlock()
 				select {
 				case free <- struct{}{}:
 				default:
 				}
 			})
 		}
-		mu.Unlock()
+		d.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-inserted:
 		case <-free:
 		case <-tick.C:
+		}
+	}
+}
+
+// flush waits until nothing is due any more, while run delivers it, or the time
+// has passed.
+func (d *drainer) flush(ctx context.Context, within time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		due, err := d.outbox.Due(ctx, d.clock())
+		if err != nil || len(due) == 0 && d.idle() || !wait(ctx, 20*time.Millisecond) {
+			return
 		}
 	}
 }

@@ -138,8 +138,19 @@ func (s *Service) Do(ctx context.Context, c Command) {
 	log := s.log.With("command", c.ID, "kind", c.Kind, "person", c.PersonID)
 	began := s.clock()
 	pause := 50 * time.Millisecond
-	for {
-		err := s.attempt(ctx, log, &c, began)
+	for recorded := false; ; {
+		var err error
+		if !recorded {
+			// As it was recorded, it names the holding that lasted then.
+			var ended bool
+			if ended, err = s.recall(ctx, &c); ended {
+				return
+			}
+			recorded = err == nil
+		}
+		if err == nil {
+			err = s.attempt(ctx, log, &c, began)
+		}
 		switch {
 		case err == nil:
 			return
@@ -168,6 +179,20 @@ func (s *Service) Do(ctx context.Context, c Command) {
 		}
 		pause = min(2*pause, 2*time.Second)
 	}
+}
+
+// recall replaces c by the command as it was recorded, and reports whether it
+// has ended.
+func (s *Service) recall(ctx context.Context, c *Command) (ended bool, err error) {
+	recorded, outcome, err := s.ledger.Command(ctx, c.ID)
+	switch {
+	case err != nil:
+		return false, err
+	case recorded == nil:
+		return false, ErrNotOwner
+	}
+	*c = *recorded
+	return outcome != "", nil
 }
 
 // Fail records that the bot failed at the command, which answers the asker,
@@ -249,7 +274,7 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 
 // StatusOf puts together what a reading and the ledger's record say.
 func StatusOf(r Reading, record Record, link string) Status {
-	st := Status{Token: Interpret(r, record.LastName), PendingRows: record.PendingRows, ReadOnly: r.Revision == "", Link: link, At: r.At}
+	st := Status{Token: Interpret(r, record.LastName), PendingRows: record.PendingRows, Link: link, At: r.At}
 	if (situation{token: st.Token, record: record}).recorded() {
 		st.Holding = record.Holding
 	}

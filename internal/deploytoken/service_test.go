@@ -224,9 +224,6 @@ func (m *team) accept(c deploytoken.Command) deploytoken.Command {
 	if err != nil || !fresh {
 		m.t.Fatalf("accept: %v %v", fresh, err)
 	}
-	if got, _, _ := m.store.Command(context.Background(), c.ID); got != nil {
-		c.Holding = got.Holding
-	}
 	return c
 }
 

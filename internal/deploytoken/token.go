@@ -160,8 +160,6 @@ type Status struct {
 	Holding *Holding
 	// PendingRows counts history entries that are still to be written.
 	PendingRows int
-	// ReadOnly is whether the bot may read the document but not write it.
-	ReadOnly bool
 	// Link is the document's address.
 	Link string
 	// At is when the reading began.

@@ -1,0 +1,343 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+	"github.com/open-contracting/deploytoken/internal/ledger"
+)
+
+// board is a messenger and a history that keep what they are given.
+type board struct {
+	mu    sync.Mutex
+	posts []string
+	rows  []string
+	// fault is asked before each message and row; lands says whether it is
+	// delivered all the same.
+	fault func(key string, attempt int) (lands bool, err error)
+	tries map[string]int
+	last  deploytoken.Delivery
+}
+
+func (b *board) try(key string) (lands bool, err error) {
+	if b.tries == nil {
+		b.tries = map[string]int{}
+	}
+	b.tries[key]++
+	if b.fault == nil {
+		return true, nil
+	}
+	return b.fault(key, b.tries[key])
+}
+
+func (b *board) Deliver(ctx context.Context, d deploytoken.Delivery) (deploytoken.Receipt, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lands, err := b.try(d.Key)
+	if lands {
+		b.posts = append(b.posts, d.Key)
+		b.last = d
+	}
+	if err != nil {
+		return deploytoken.Receipt{}, err
+	}
+	return deploytoken.Receipt{Channel: "C1", Timestamp: fmt.Sprint(len(b.posts))}, nil
+}
+
+func (b *board) Append(ctx context.Context, e deploytoken.Entry) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lands, err := b.try(e.ID)
+	if lands {
+		b.rows = append(b.rows, e.ID)
+	}
+	return err
+}
+
+func (b *board) Count(ctx context.Context, id string) (n int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.rows {
+		if r == id {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (b *board) RemoveDoubles(ctx context.Context, id string) (n int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	seen := false
+	b.rows = slices.DeleteFunc(b.rows, func(r string) bool {
+		double := r == id && seen
+		seen = seen || r == id
+		if double {
+			n++
+		}
+		return double
+	})
+	return n, nil
+}
+
+func (b *board) Recent(context.Context, int) ([]deploytoken.Entry, error) { return nil, nil }
+func (b *board) Link() string                                             { return "https://sheets.example" }
+
+func (b *board) seen() (posts, rows []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.posts), slices.Clone(b.rows)
+}
+
+// drained runs the drainer of a store over what f inserts.
+func drained(t *testing.T, b *board, f func(store *ledger.Store, insert func(...deploytoken.Effect))) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		store, err := ledger.Open(ctx, "sqlite:"+filepath.Join(t.TempDir(), "s.db"), ledger.Options{Exclusive: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		d := &drainer{
+			outbox: store, messenger: b, history: b, channel: deploytoken.ToChannel("C1"), clock: time.Now,
+			log: slog.New(slog.DiscardHandler), lookEvery: 10 * time.Second,
+			status: func(context.Context) (deploytoken.Status, error) {
+				return deploytoken.Status{Token: deploytoken.Token{State: deploytoken.Free}}, nil
+			},
+		}
+		running, stop := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		inserted := make(chan struct{}, 1)
+		go func() { done <- d.run(running, inserted) }()
+		f(store, func(e ...deploytoken.Effect) {
+			t.Helper()
+			for i := range e {
+				e[i].Notice.At = time.Now()
+			}
+			if err := store.Commit(ctx, deploytoken.Change{Document: "doc", IfSeq: -1, At: time.Now(), Effects: e}); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case inserted <- struct{}{}:
+			default:
+			}
+		})
+		stop()
+		<-done
+	})
+}
+
+func message(key string) deploytoken.Effect {
+	return deploytoken.Effect{Key: key, Destination: deploytoken.ToChannel("C1"), Notice: deploytoken.Notice{Kind: deploytoken.NoticeTaken}}
+}
+
+// ended is a holding that has begun and ended, with its row to be written.
+func ended(t *testing.T, store *ledger.Store, insert func(...deploytoken.Effect), id string) {
+	t.Helper()
+	ctx := context.Background()
+	h := &deploytoken.Holding{ID: id, Name: "Ana", Since: time.Now()}
+	if err := store.Commit(ctx, deploytoken.Change{Document: "doc", IfSeq: -1, At: time.Now(), Begin: h}); err != nil {
+		t.Fatal(err)
+	}
+	end := *h
+	end.Ended = time.Now()
+	if err := store.Commit(ctx, deploytoken.Change{Document: "doc", IfSeq: -1, At: time.Now(), End: &end}); err != nil {
+		t.Fatal(err)
+	}
+	insert(deploytoken.Effect{Key: "row:" + id, Destination: deploytoken.ToSheet, Notice: deploytoken.Notice{Kind: deploytoken.NoticeRow, Holding: id}})
+}
+
+func TestDelivery(t *testing.T) {
+	unavailable := &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "It is down."}
+
+	t.Run("in order, also after a failure", func(t *testing.T) {
+		b := &board{fault: func(key string, n int) (bool, error) {
+			if key == "a" && n < 3 {
+				return false, unavailable
+			}
+			return true, nil
+		}}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"), message("b"))
+			insert(message("c"))
+			time.Sleep(time.Minute)
+			if posts, _ := b.seen(); !slices.Equal(posts, []string{"a", "b", "c"}) {
+				t.Errorf("posts %v", posts)
+			}
+		})
+	})
+	t.Run("what can never be delivered makes way", func(t *testing.T) {
+		b := &board{fault: func(key string, n int) (bool, error) {
+			if key == "a" {
+				return false, fmt.Errorf("%w: gone", deploytoken.ErrUndeliverable)
+			}
+			return true, nil
+		}}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"), message("b"))
+			time.Sleep(time.Minute)
+			if posts, _ := b.seen(); !slices.Equal(posts, []string{"b"}) || b.tries["a"] != 1 {
+				t.Errorf("posts %v, tries %v", posts, b.tries)
+			}
+		})
+	})
+	t.Run("a message that can't be put into words makes way", func(t *testing.T) {
+		b := &board{fault: func(key string, n int) (bool, error) {
+			if key == "a" {
+				panic("no words")
+			}
+			return true, nil
+		}}
+		// A panic leaves the board's lock held unless it is deferred, which it is.
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"), message("b"))
+			time.Sleep(time.Minute)
+			if posts, _ := b.seen(); !slices.Equal(posts, []string{"b"}) {
+				t.Errorf("posts %v", posts)
+			}
+		})
+	})
+	t.Run("no oftener than once a minute in the long run", func(t *testing.T) {
+		b := &board{fault: func(key string, n int) (bool, error) { return false, unavailable }}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"))
+			time.Sleep(10 * time.Minute)
+			if n := b.tries["a"]; n < 10 || n > 20 {
+				t.Errorf("%d tries", n)
+			}
+		})
+	})
+	t.Run("as long as the other side asks", func(t *testing.T) {
+		b := &board{fault: func(key string, n int) (bool, error) {
+			return n > 1, &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Slow down.", RetryAfter: 5 * time.Minute}
+		}}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"))
+			time.Sleep(4 * time.Minute)
+			if b.tries["a"] != 1 {
+				t.Errorf("%d tries", b.tries["a"])
+			}
+		})
+	})
+	t.Run("one summary of what is over an hour late", func(t *testing.T) {
+		down := true
+		b := &board{fault: func(key string, n int) (bool, error) {
+			if down {
+				return false, unavailable
+			}
+			return true, nil
+		}}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"), message("b"), message("c"))
+			time.Sleep(2 * time.Hour)
+			insert(message("d"))
+			b.mu.Lock()
+			down = false
+			b.mu.Unlock()
+			time.Sleep(2 * time.Minute)
+			if posts, _ := b.seen(); !slices.Equal(posts, []string{"a", "d"}) {
+				t.Errorf("posts %v", posts)
+			}
+		})
+	})
+	t.Run("a late answer comes with what the document says now", func(t *testing.T) {
+		b := &board{fault: func(key string, n int) (bool, error) { return n > 6, unavailable }}
+		b.fault = func(key string, n int) (bool, error) {
+			if n > 6 {
+				return true, nil
+			}
+			return false, unavailable
+		}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(deploytoken.Effect{Key: "answer", Destination: deploytoken.ToPerson("U1"), Notice: deploytoken.Notice{Kind: deploytoken.NoticeAnswer}})
+			time.Sleep(5 * time.Minute)
+			if b.last.Now == nil || b.last.Now.Token.State != deploytoken.Free {
+				t.Errorf("delivery %+v", b.last)
+			}
+		})
+	})
+}
+
+func TestHistoryRows(t *testing.T) {
+	t.Run("one row, though the answer was lost", func(t *testing.T) {
+		b := &board{fault: func(key string, n int) (bool, error) {
+			if key == "h1" && n == 1 {
+				return true, &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: "No answer."}
+			}
+			return true, nil
+		}}
+		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
+			ended(t, store, insert, "h1")
+			ended(t, store, insert, "h2")
+			time.Sleep(time.Minute)
+			if _, rows := b.seen(); !slices.Equal(rows, []string{"h1", "h2"}) {
+				t.Errorf("rows %v", rows)
+			}
+		})
+	})
+	t.Run("a late append's double is removed", func(t *testing.T) {
+		b := &board{}
+		b.fault = func(key string, n int) (bool, error) {
+			if key == "h1" && n == 1 {
+				return false, &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: "No answer."}
+			}
+			return true, nil
+		}
+		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
+			ended(t, store, insert, "h1")
+			time.Sleep(time.Minute)
+			b.mu.Lock()
+			b.rows = append(b.rows, "h1") // what the first request did in the end
+			b.mu.Unlock()
+			time.Sleep(sweepAfter)
+			if _, rows := b.seen(); !slices.Equal(rows, []string{"h1"}) {
+				t.Errorf("rows %v", rows)
+			}
+		})
+	})
+	t.Run("an hour's outage: one word of it, then every row", func(t *testing.T) {
+		down := true
+		b := &board{}
+		b.fault = func(key string, n int) (bool, error) {
+			if down && key[0] == 'h' {
+				return false, &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Sheets is down."}
+			}
+			return true, nil
+		}
+		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
+			for i := range 3 {
+				ended(t, store, insert, fmt.Sprint("h", i))
+				time.Sleep(20 * time.Minute)
+			}
+			r, err := store.Record(context.Background(), "doc")
+			if err != nil || r.PendingRows != 3 {
+				t.Errorf("%d pending, %v", r.PendingRows, err)
+			}
+			b.mu.Lock()
+			down = false
+			b.mu.Unlock()
+			time.Sleep(2 * time.Minute)
+			posts, rows := b.seen()
+			if !slices.Equal(rows, []string{"h0", "h1", "h2"}) || !slices.Equal(posts, []string{"trouble:row:h0"}) {
+				t.Errorf("rows %v, posts %v", rows, posts)
+			}
+		})
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	for attempt, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 6: 32 * time.Second, 7: time.Minute, 1000: time.Minute} {
+		if got := backoff(attempt, errors.New("x")); got < want || got > want+want/4 {
+			t.Errorf("after attempt %d: %v, want about %v", attempt, got, want)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/open-contracting/deploytoken/internal/config"
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+	"github.com/open-contracting/deploytoken/internal/kingfisher"
+	"github.com/open-contracting/deploytoken/internal/slackapp"
+)
+
+// wire makes the parts that work on the store.
+func (a *App) wire() {
+	c := a.config
+	a.slack = slackapp.NewClient(c.Slack.BotToken.Reveal(), c.Slack.AppToken.Reveal(), c.Slack.APIURL)
+	a.people = slackapp.NewDirectory(a.slack, c.Slack.Channel, c.Access.Group, a.clock)
+	a.service = deploytoken.New(deploytoken.Config{
+		Document:      a.document,
+		Directory:     a.people,
+		Ledger:        a.store,
+		Channel:       c.Slack.Channel,
+		StaleAfter:    c.Reminders.StaleAfter,
+		WatchInterval: c.Google.WatchInterval,
+		Clock:         a.clock,
+		Log:           a.log,
+	})
+	overrideURL := ""
+	if c.Kingfisher != nil {
+		overrideURL = c.Kingfisher.OverrideURL
+	}
+	a.inbound = slackapp.NewInbound(slackapp.InboundConfig{
+		Client:      a.slack,
+		Commands:    a.service,
+		Members:     a.people,
+		Busy:        a.busy,
+		OverrideURL: overrideURL,
+		OnAck:       func(kind string, d time.Duration) { a.metrics.acks.WithLabelValues(kind).Observe(d.Seconds()) },
+		Log:         a.log,
+		Now:         a.clock,
+	})
+}
+
+func (a *App) drainer() *drainer {
+	return &drainer{
+		outbox:    a.store,
+		messenger: slackapp.NewDeliverer(a.slack, a.people),
+		history:   a.history,
+		status:    a.service.Status,
+		link:      a.config.Google.DocumentLink(),
+		channel:   deploytoken.ToChannel(a.config.Slack.Channel),
+		clock:     a.clock,
+		lookEvery: 500 * time.Millisecond,
+		log:       a.log,
+		onDelivered: func(destination string, err error) {
+			kind, _, _ := strings.Cut(destination, ":")
+			result := "delivered"
+			if err != nil {
+				result = "failed"
+			}
+			a.metrics.deliveries.WithLabelValues(kind, result).Inc()
+		},
+	}
+}
+
+// newChecker makes the busy checks, by their section of the configuration.
+func newChecker(k *config.Kingfisher, log *slog.Logger, clock func() time.Time) (deploytoken.BusyChecker, error) {
+	return kingfisher.New(kingfisher.Config{
+		ScrapydURL:      k.ScrapydURL,
+		ScrapydUsername: k.ScrapydUsername.Reveal(),
+		ScrapydPassword: k.ScrapydPassword.Reveal(),
+		SSHAddress:      k.SSH.Address,
+		SSHUser:         k.SSH.User,
+		IdentityFile:    k.SSH.IdentityFile,
+		KnownHostsFile:  k.SSH.KnownHostsFile,
+		KnockAddress:    k.SSH.KnockAddress,
+		TmuxUsers:       k.TmuxUsers,
+		LongQuery:       k.LongQuery,
+		Timeout:         k.Timeout,
+		People:          k.People,
+		Now:             clock,
+		Logger:          log,
+	})
+}
+
+// probes are what has to be well for the bot to be ready.
+func (a *App) probes() []probe {
+	return []probe{
+		{"slack", func(context.Context) error {
+			connected, heard, err := a.inbound.Health()
+			switch {
+			case err != nil:
+				return fmt.Errorf("the socket: %s", deploytoken.Explain(err))
+			case !connected:
+				return errConnecting
+			case time.Since(heard) > heardWithin:
+				return fmt.Errorf("not heard from since %s", heard.UTC().Format(time.RFC3339))
+			}
+			return nil
+		}},
+		{"store", a.store.Ping},
+		{"document", func(ctx context.Context) error {
+			r, err := a.store.Record(ctx, a.config.Google.Document)
+			if err != nil {
+				return err
+			}
+			if r.Observed.IsZero() {
+				return fmt.Errorf("not read yet")
+			}
+			if since := a.clock().Sub(r.Observed); since > readWithin+4*a.config.Google.WatchInterval {
+				return fmt.Errorf("not read since %s", r.Observed.UTC().Format(time.RFC3339))
+			}
+			return nil
+		}},
+	}
+}
+
+// watchState registers what is read when Prometheus asks.
+func (a *App) watchState() {
+	a.metrics.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "deploytoken_slack_connected", Help: "1 while Slack's socket is connected.",
+		}, func() float64 {
+			if connected, _, _ := a.inbound.Health(); connected {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "deploytoken_slack_last_heard_timestamp_seconds", Help: "When Slack's socket was last heard from.",
+		}, func() float64 {
+			_, heard, _ := a.inbound.Health()
+			return float64(heard.Unix())
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "deploytoken_history_rows_pending", Help: "History entries that are still to be written; -1 where that can't be read.",
+		}, func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			r, err := a.store.Record(ctx, a.config.Google.Document)
+			if err != nil {
+				return -1
+			}
+			return float64(r.PendingRows)
+		}),
+	)
+}
