@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -82,7 +83,7 @@ func (s *Server) AddAccount(a Account) error {
 
 func (s *Server) addAccount(a Account) error {
 	if a.Email == "" {
-		return fmt.Errorf("local Google: an account needs an e-mail address")
+		return errors.New("local Google: an account needs an e-mail address")
 	}
 	if s.byEmail[a.Email] != nil {
 		return fmt.Errorf("local Google: account %s exists already", a.Email)
@@ -91,18 +92,10 @@ func (s *Server) addAccount(a Account) error {
 	return nil
 }
 
-// CredentialsJSON makes a new key for an account, in place of the one it had, and returns it as the
-// credentials file that Google's clients take, with token_uri at this server. The server must have been
-// started, for its address.
+// CredentialsJSON is the credentials file of an account, as Google's clients take it, with token_uri at
+// this server. Its key is made when it is asked for first, and anew after DeleteKey. The server must have
+// been started, for its address.
 func (s *Server) CredentialsJSON(email string) ([]byte, error) {
-	key, err := rsa.GenerateKey(rand.Reader, keyBits)
-	if err != nil {
-		return nil, fmt.Errorf("local Google: making a key for %s: %w", email, err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("local Google: encoding the key of %s: %w", email, err)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.byEmail[email]
@@ -110,9 +103,19 @@ func (s *Server) CredentialsJSON(email string) ([]byte, error) {
 		return nil, fmt.Errorf("local Google: no account %s", email)
 	}
 	if s.url == "" {
-		return nil, fmt.Errorf("local Google: credentials name the server's address: start it first")
+		return nil, errors.New("local Google: credentials name the server's address: start it first")
 	}
-	a.key, a.keyID = key, randomID(40)
+	if a.key == nil {
+		key, err := rsa.GenerateKey(rand.Reader, keyBits)
+		if err != nil {
+			return nil, fmt.Errorf("local Google: making a key for %s: %w", email, err)
+		}
+		a.key, a.keyID = key, randomID(40)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		return nil, fmt.Errorf("local Google: encoding the key of %s: %w", email, err)
+	}
 	return json.MarshalIndent(map[string]string{
 		"type":                        "service_account",
 		"project_id":                  projectID,
@@ -196,7 +199,7 @@ func (s *Server) verify(jwt string) (*account, claims, *tokenError) {
 		rsa.VerifyPKCS1v15(&a.key.PublicKey, crypto.SHA256, digest[:], signature) != nil {
 		return nil, c, &tokenError{"invalid_grant", "Invalid JWT Signature."}
 	}
-	now, issued, expires := s.cfg.Clock(), time.Unix(c.Issued, 0), time.Unix(c.Expires, 0)
+	now, issued, expires := s.cfg.TokenClock(), time.Unix(c.Issued, 0), time.Unix(c.Expires, 0)
 	if expires.Sub(issued) > time.Hour || expires.Before(issued) || issued.After(now.Add(clockSkew)) || !expires.After(now) {
 		return nil, c, &tokenError{"invalid_grant", "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim."}
 	}
@@ -232,7 +235,7 @@ func (s *Server) issueToken(r *http.Request) (any, *tokenError) {
 	if len(scopes) == 0 {
 		return nil, &tokenError{"invalid_scope", "Invalid OAuth scope or ID token audience provided."}
 	}
-	now := s.cfg.Clock()
+	now := s.cfg.TokenClock()
 	if len(s.tokens) >= maxTokens {
 		for token, t := range s.tokens {
 			if !t.expires.After(now) {
@@ -265,7 +268,7 @@ func (s *Server) authenticate(r *http.Request, svc service, scopes []string) (*a
 		return nil, unauthenticated("CREDENTIALS_MISSING", svc)
 	}
 	if t, ok := s.tokens[token]; ok {
-		if !t.expires.After(s.cfg.Clock()) {
+		if !t.expires.After(s.cfg.TokenClock()) {
 			return nil, unauthenticated("ACCESS_TOKEN_EXPIRED", svc)
 		}
 		return t.account, checkScopes(t.scopes, scopes, svc)

@@ -12,9 +12,13 @@ type Config struct {
 	// Accounts are the service accounts that may sign in; more can be added later with AddAccount.
 	Accounts []Account
 
-	// Clock tells the time that decides when a token or a revision ID expires, in which minute a quota
-	// counts, and what files say of when they were modified. Waiting takes real time. Default: time.Now.
+	// Clock tells the time that decides when a revision ID expires, in which minute a quota counts, and
+	// what files say of when they were modified. Waiting takes real time. Default: time.Now.
 	Clock func() time.Time
+
+	// TokenClock tells the time that decides whether a token is good. It is apart, as Google's clients
+	// know no other than real time. Default: time.Now.
+	TokenClock func() time.Time
 
 	// Logger hears of requests and of what was written. Default: nothing is logged.
 	Logger *slog.Logger
@@ -130,6 +134,9 @@ func (c Config) withDefaults() (Config, error) {
 	problems = append(problems, c.Behavior.check())
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.TokenClock == nil {
+		c.TokenClock = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -85,8 +87,8 @@ func (s *Server) State() State {
 		Number: s.changeSeq, Behavior: s.behavior, Quotas: s.quotas, Requests: s.requestSeq, Writes: s.writeSeq,
 		Documents: []DocumentState{}, Spreadsheets: []SpreadsheetState{}, Accounts: []Account{}, Faults: []Fault{},
 	}
-	for _, a := range s.byEmail {
-		out.Accounts = append(out.Accounts, a.Account)
+	for _, email := range slices.Sorted(maps.Keys(s.byEmail)) {
+		out.Accounts = append(out.Accounts, s.byEmail[email].Account)
 	}
 	for _, f := range s.faults {
 		out.Faults = append(out.Faults, f.Fault)

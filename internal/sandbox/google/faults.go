@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -114,7 +115,7 @@ func (f Fault) check() error {
 	case f.Operation != "" && !slices.Contains(operations, f.Operation):
 		return fmt.Errorf("operation %q: want one of %v", f.Operation, operations)
 	case f.Skip < 0 || f.Count < 0 || f.Delay < 0:
-		return fmt.Errorf("a fault's skip, count and delay can't be negative")
+		return errors.New("a fault's skip, count and delay can't be negative")
 	case f.Status != 0 && (f.Status < 400 || f.Status > 599):
 		return fmt.Errorf("status %d: want one from 400 to 599", f.Status)
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"cloud.google.com/go/auth"
+	"cloud.google.com/go/auth/credentials"
 	"google.golang.org/api/docs/v1"
 	"google.golang.org/api/drive/v3"
 	"google.golang.org/api/googleapi"
@@ -56,12 +58,12 @@ func signIn(t *testing.T, s *google.Server, email string, scopes ...string) clie
 	if scopes == nil {
 		scopes = []string{docs.DocumentsScope, sheets.SpreadsheetsScope, drive.DriveMetadataReadonlyScope}
 	}
-	credentials, err := s.CredentialsJSON(email)
+	key, err := s.CredentialsJSON(email)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "key.json")
-	if err := os.WriteFile(file, credentials, 0o600); err != nil {
+	if err := os.WriteFile(file, key, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	options := func(path string) []option.ClientOption {
@@ -83,6 +85,13 @@ func signIn(t *testing.T, s *google.Server, email string, scopes ...string) clie
 		t.Fatal(err)
 	}
 	return c
+}
+
+// credentialsFrom signs in with a credentials file, for all the scopes that the bot asks for.
+func credentialsFrom(file []byte) (*auth.Credentials, error) {
+	return credentials.NewCredentialsFromJSON(credentials.ServiceAccount, file, &credentials.DetectOptions{
+		Scopes: []string{docs.DocumentsScope, sheets.SpreadsheetsScope, drive.DriveMetadataReadonlyScope},
+	})
 }
 
 func newDocument(t *testing.T, s *google.Server, spec google.DocumentSpec) *google.Document {
