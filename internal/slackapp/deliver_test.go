@@ -99,6 +99,9 @@ func listen(t testing.TB, s *sandbox.Server) <-chan map[string]any {
 		t.Fatal(err)
 	}
 	ws.SetReadLimit(1 << 20)
+	if _, _, err := ws.Read(t.Context()); err != nil { // the hello
+		t.Fatal(err)
+	}
 	payloads := make(chan map[string]any, 100)
 	done := make(chan struct{})
 	go func() {
@@ -129,8 +132,9 @@ func listen(t testing.TB, s *sandbox.Server) <-chan map[string]any {
 // typed returns a command as typed by Alice now, with its response URL.
 func typed(t testing.TB, s *sandbox.Server, payloads <-chan map[string]any, now time.Time) *deploytoken.Command {
 	t.Helper()
-	if _, err := s.Slash(t.Context(), "U0ALICE", sandboxChannel, "/deploy-token", "take"); err != nil {
-		t.Fatal(err)
+	inv, err := s.Slash(t.Context(), "U0ALICE", sandboxChannel, "/deploy-token", "take")
+	if err != nil || inv.Trouble != "" {
+		t.Fatalf("the command did not come: %+v, %v", inv, err)
 	}
 	p := await(t.(*testing.T), payloads, "the command")
 	return &deploytoken.Command{
@@ -267,8 +271,8 @@ func TestAnswersToAClickLeaveTheMessage(t *testing.T) {
 	out := delivererOf(s)
 	taken := deliver(t, out, delivery(deploytoken.Notice{Kind: deploytoken.NoticeTaken}, alice()))
 	before := s.Messages(sandboxChannel)[0]
-	if _, err := s.Click(t.Context(), "U0BOB", before.Target(), sandbox.Action{ID: actionAsk}); err != nil {
-		t.Fatal(err)
+	if inv, err := s.Click(t.Context(), "U0BOB", before.Target(), sandbox.Action{ID: actionAsk}); err != nil || inv.Trouble != "" {
+		t.Fatalf("the click did not come: %+v, %v", inv, err)
 	}
 	p := await(t, payloads, "the click")
 	c := &deploytoken.Command{

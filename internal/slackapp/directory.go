@@ -23,6 +23,8 @@ const (
 	// rosterAgain is how long at least lies between two reads of the list for
 	// people who aren't on it, and after a failure.
 	rosterAgain = 3 * time.Second
+	// runAgain is how soon Run reads the list again after a failure.
+	runAgain = 10 * time.Second
 	// staleFor is how long what was read may serve while Slack can't be asked.
 	staleFor = 24 * time.Hour
 	// refreshWithin bounds one read of the whole list.
@@ -96,7 +98,7 @@ func (d *Directory) Run(ctx context.Context) {
 		cancel()
 		pause := rosterFor / 2
 		if err != nil {
-			pause = max(rosterAgain, retryAfter(err))
+			pause = max(runAgain, retryAfter(err))
 		}
 		if !sleep(ctx, pause) {
 			return
