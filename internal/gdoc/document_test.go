@@ -48,6 +48,8 @@ var holderLines = []struct {
 	{"value begins with an emoji", inTabs(google.Tab("Main", google.Lines("Held by: 👩‍👩‍👧 Ann")...)), "👩‍👩‍👧 Ann", "Held by: Bo Ek\n"},
 	{"value is a flag", inTabs(google.Tab("Main", google.Lines("Held by: 🇬🇧")...)), "🇬🇧", "Held by: Bo Ek\n"},
 	{"value begins with a combining mark", inTabs(google.Tab("Main", google.Lines("Held by: \u0301Ann")...)), "\u0301Ann", "Held by: Bo Ek\n"},
+	{"value takes a blank into its cluster", inTabs(google.Tab("Main", google.Lines("Held by: \u0600 ")...)), "\u0600", "Held by: Bo Ek\n"},
+	{"hidden characters around", inTabs(google.Tab("Main", google.Lines("\u200eHeld by: \u202aAnn\u202c")...)), "Ann", "\u200eHeld by: \u202aBo Ek\u202c\n"},
 	{"value's first letter has a mark", inTabs(google.Tab("Main", google.Lines("Held by: E\u0301va")...)), "E\u0301va", "Held by: Bo Ek\n"},
 	{"soft breaks", inTabs(google.Tab("Main", google.Lines("Deploy token\vHeld by: Nobody\vRules")...)), "Nobody", "Deploy token\nHeld by: Bo Ek\nRules\n"},
 	{"rich link", inTabs(google.Tab("Main", google.Paragraph(google.Text("Held by: "), google.Inline{Link: &google.RichLink{Title: "Ann's page", URI: "https://example.org/"}}))), "Ann's page", "Held by: Bo Ek\n"},

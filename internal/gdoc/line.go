@@ -59,7 +59,7 @@ func findValue(doc *docs.Document, label string) (value string, at place, proble
 	for _, l := range lines {
 		if from := l.afterLabel(label); from >= 0 {
 			found, values = append(found, l), append(values, from)
-		} else if strings.Contains(squash(l.String()), squash(label)) {
+		} else if strings.Index(squash(l.String()), squash(label)) > 0 {
 			near = append(near, l)
 		}
 	}
@@ -88,11 +88,13 @@ func findValue(doc *docs.Document, label string) (value string, at place, proble
 	if deploytoken.CleanName(value) == "" {
 		return "", place{}, fmt.Sprintf("nothing stands after “%s”. Write the holder's name there, or %s.", label, deploytoken.Nobody)
 	}
+	head := l.clusterEnd(first)
 	return value, place{
 		tab:   tabID(l.tab),
 		start: l.atoms[first].start,
-		end:   l.atoms[last-1].end,
-		head:  l.atoms[l.clusterEnd(first)-1].end,
+		// A few characters take even a blank that follows into their cluster.
+		end:  l.atoms[max(last, head)-1].end,
+		head: l.atoms[head-1].end,
 	}, ""
 }
 
@@ -188,8 +190,10 @@ func squash(s string) string {
 	}, s))
 }
 
-// isBlank reports whether r takes space only, or none at all.
-func isBlank(r rune) bool { return unicode.IsSpace(r) || r == '\u200B' || r == '\uFEFF' }
+// isBlank reports whether r takes space only, or can't be seen at all.
+func isBlank(r rune) bool {
+	return unicode.IsSpace(r) || r == '\u200B' || r == '\uFEFF' || unicode.Is(unicode.Bidi_Control, r)
+}
 
 // isDecoration reports whether r is white space, a symbol or a part of an emoji.
 func isDecoration(r rune) bool {
