@@ -19,24 +19,24 @@
 #   NONCE fact WORD ...         something to know
 #   NONCE run HEADER            a command was run; its output follows,
 #   NONCE err                   then what it wrote to standard error,
-#   NONCE exit STATUS           then its exit status ("cut" if it printed too much)
+#   NONCE exit STATUS           then its exit status
 #   NONCE end SECTION           or "failed", where not all could be passed on
 #
 # Raise the version whenever the format changes.
 
 version=1
-limit=1048576 # bytes of one command's output that are passed on
+limit=1024 # KiB that one command may print
 
-# run FILE SECONDS COMMAND... runs a command with a time limit. Its output goes
-# to files: a tmux client hands its standard files to the tmux server, and one
-# that is stopped would keep the SSH session open.
+# run FILE SECONDS COMMAND... runs a command with limits of time and output. Its
+# output goes to files: a tmux client hands its standard files to the tmux
+# server, and one that is stopped would keep the SSH session open.
 run() {
 	file=$1
 	seconds=$2
 	shift 2
 	status=0
 	(
-		ulimit -f 16384
+		ulimit -f $((limit * 2)) # in blocks of 512 bytes
 		exec timeout -k 1 "$seconds" "$@"
 	) </dev/null >"$file.out" 2>"$file.err" || status=$?
 	echo "$status" >"$file.status"
@@ -61,14 +61,11 @@ run_as() {
 emit() {
 	file=$1
 	shift
-	read -r status <"$file.status" || return 1
-	if [ "$(wc -c <"$file.out")" -gt "$limit" ]; then
-		status='cut'
-	fi
-	printf '%s run %s\n' "$nonce" "$*" &&
-		head -c "$limit" "$file.out" &&
+	read -r status <"$file.status" &&
+		printf '%s run %s\n' "$nonce" "$*" &&
+		cat "$file.out" &&
 		printf '\n%s err\n' "$nonce" &&
-		head -c 4096 "$file.err" &&
+		cat "$file.err" &&
 		printf '\n%s exit %s\n' "$nonce" "$status"
 }
 
@@ -77,18 +74,22 @@ fact() {
 	printf '%s fact %s\n' "$nonce" "$*"
 }
 
-# list_processes FILE lists all processes, each on one line.
+# list_processes FILE lists all processes, each on one line that is cut where it
+# is very long.
 list_processes() {
-	run "$1.ps" 5 ps -ww --no-headers -eo pid,ppid,pgid,stat,etimes,user:32,args
-	LC_ALL=C cut -b -4096 "$1.ps.out" >"$1.out" &&
-		mv "$1.ps.err" "$1.err" && mv "$1.ps.status" "$1.status"
+	run "$1" 5 ps --cols 4096 --no-headers -eo pid,ppid,pgid,stat,etimes,user:32,args
+	emit "$1" ps
+}
+
+# list_servers FILE lists the processes that are tmux servers.
+list_servers() {
+	run "$1" 5 pgrep -x 'tmux: server'
+	emit "$1" tmux-servers
 }
 
 # The processes: what Scrapyd runs, and spiders and loads beside it.
 check_processes() {
-	list_processes "$dir/processes" && emit "$dir/processes" ps || return 1
-	run "$dir/holders" 5 pgrep -x 'tmux: server'
-	emit "$dir/holders" tmux-servers
+	list_processes "$dir/processes" && list_servers "$dir/parents"
 }
 
 # The panes of every tmux server, whoever's it is, then the processes, to tell
@@ -98,27 +99,21 @@ check_tmux() {
 	found=$dir/sockets
 	newline='
 '
-	LC_ALL=C find "$base" -mindepth 2 -maxdepth 2 -path "$base/tmux-*/*" -type s \
-		! -path "*$newline*" -printf '%U %G %u %p\n' >"$found" 2>/dev/null
-	LC_ALL=C find "$base" -mindepth 2 -maxdepth 2 -path "$base/tmux-*/*" -type s \
-		-path "*$newline*" -printf '%U %u\n' >"$found.odd" 2>/dev/null
-	LC_ALL=C find "$base" -mindepth 1 -maxdepth 1 -name 'tmux-*' -type d \
-		! -readable -printf '%U %u\n' >"$found.denied" 2>/dev/null
-	while read -r owner_uid user; do
-		fact odd "$owner_uid" "$user" || return 1
-	done <"$found.odd"
-	while read -r owner_uid user; do
-		fact denied "$owner_uid" "$user" || return 1
-	done <"$found.denied"
+	# A socket whose name has a line break can't be told from two of them.
+	LC_ALL=C find -H "$base" -mindepth 1 -maxdepth 2 \
+		-path "$base/tmux-*/*" -type s -path "*$newline*" -printf 'odd %U %G %u\n' -o \
+		-path "$base/tmux-*/*" -type s -printf 'socket %U %G %u %p\n' -o \
+		-path "$base/tmux-*" -type d ! -readable -printf 'denied %U %G %u\n' >"$found" 2>/dev/null
 	if ! command -v tmux >/dev/null; then
 		fact missing || return 1
-		: >"$found"
 	fi
-
 	count=0
-	while read -r owner_uid owner_gid user path; do
-		if [ "$uid" != 0 ] && [ "$owner_uid" != "$uid" ]; then
-			fact denied "$owner_uid" "$user" || return 1
+	while read -r kind owner_uid owner_gid user path; do
+		if [ "$kind" = socket ] && [ "$uid" != 0 ] && [ "$owner_uid" != "$uid" ]; then
+			kind='denied'
+		fi
+		if [ "$kind" != socket ]; then
+			fact "$kind" "$user" || return 1
 			continue
 		fi
 		if [ "$count" -eq 100 ]; then
@@ -136,10 +131,7 @@ check_tmux() {
 		listed=$((listed + 1))
 		read -r header <"$found.$listed" && emit "$found.$listed" socket "$header" || return 1
 	done
-
-	run "$dir/servers" 5 pgrep -x 'tmux: server'
-	emit "$dir/servers" tmux-servers || return 1
-	list_processes "$dir/panes" && emit "$dir/panes" ps
+	list_servers "$dir/servers" && list_processes "$dir/panes"
 }
 
 # What the sessions of every PostgreSQL cluster that is online do.

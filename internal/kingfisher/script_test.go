@@ -34,7 +34,7 @@ complaint
 
 @ err
 
-@ exit cut
+@ exit 153
 @ end tmux
 @ begin postgres
 @ failed postgres
@@ -61,7 +61,7 @@ complaint
 		string(socket.out) != "one\nffffffffffffffffffffffffffffffff exit 0\ntwo\n\n" || strings.TrimSpace(string(socket.err)) != "complaint" {
 		t.Errorf("the run is %+v: %q", socket, socket.out)
 	}
-	if s.runs[1].status != -1 || s.runs[1].failure("ps") != "ps printed too much" {
+	if s.runs[1].failure("ps") != "ps printed too much" {
 		t.Errorf("the cut run is %+v", s.runs[1])
 	}
 	if s, err = r.section(); err != nil || s.name != "postgres" || s.complete {
