@@ -200,6 +200,7 @@ func (a *App) start(ctx context.Context) error {
 			return slackapp.Check(ctx, a.slack, a.config.Slack.Channel, access.Group, access.ForceGroup)
 		})
 	})
+	checks.Go(func() error { return a.until(cctx, "the channel's members", a.people.Ready) })
 	checks.Go(func() error {
 		return a.until(cctx, "Slack's socket", func(context.Context) error {
 			if connected, _, _ := a.inbound.Health(); !connected {

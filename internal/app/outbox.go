@@ -207,7 +207,7 @@ func (d *drainer) gather(ctx context.Context, claimed []deploytoken.Delivery) (d
 			if !summarised(next, now) {
 				break
 			}
-			first.Late = append(first.Late, next.Notice)
+			first.Late = append(first.Late, next)
 			done = append(done, next.Key)
 		}
 	}

@@ -49,7 +49,7 @@ func (a *App) wire() {
 func (a *App) drainer() *drainer {
 	return &drainer{
 		outbox:    a.store,
-		messenger: slackapp.NewDeliverer(a.slack, a.people),
+		messenger: slackapp.NewDeliverer(a.slack),
 		history:   a.history,
 		status:    a.service.Status,
 		link:      a.config.Google.DocumentLink(),

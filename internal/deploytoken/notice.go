@@ -140,9 +140,9 @@ type Delivery struct {
 	// Now is the status by a fresh reading, set for an answer that is delivered
 	// so late that its decision may no longer describe the present.
 	Now *Status
-	// Late are further notices for the same destination, over an hour late
+	// Late are further deliveries to the same destination, over an hour late
 	// like this one, that one summary delivers along with it.
-	Late []Notice
+	Late []Delivery
 	// At is the time of this attempt.
 	At time.Time
 	// Link and HistoryLink are the addresses of the document and of the

@@ -60,13 +60,11 @@ func (r *Responder) respond(ctx context.Context, responseURL string, m Message, 
 type Deliverer struct {
 	client    *slack.Client
 	responder *Responder
-	directory deploytoken.Directory
 }
 
-// NewDeliverer returns a Deliverer that posts with client. The directory names
-// the people in a summary of late messages.
-func NewDeliverer(client *slack.Client, directory deploytoken.Directory) *Deliverer {
-	return &Deliverer{client: client, responder: NewResponder(), directory: directory}
+// NewDeliverer returns a Deliverer that posts with client.
+func NewDeliverer(client *slack.Client) *Deliverer {
+	return &Deliverer{client: client, responder: NewResponder()}
 }
 
 // Deliver sends the message that d stands for, and returns where it stands. An
@@ -78,7 +76,7 @@ func (s *Deliverer) Deliver(ctx context.Context, d deploytoken.Delivery) (deploy
 	if d.Notice.Kind == deploytoken.NoticeRetired && len(d.Late) == 0 && d.Edits.Timestamp == "" {
 		return deploytoken.Receipt{}, nil
 	}
-	m, ok := teller{d, func(id string) string { return s.nameOf(ctx, id) }}.message()
+	m, ok := teller{d}.message()
 	if !ok {
 		return deploytoken.Receipt{}, nil
 	}
@@ -92,14 +90,6 @@ func (s *Deliverer) Deliver(ctx context.Context, d deploytoken.Delivery) (deploy
 	return deploytoken.Receipt{}, &deploytoken.Fault{
 		Kind: deploytoken.ErrUndeliverable, Message: fmt.Sprintf("Cannot send a message to %q: it is no channel and no person.", kind),
 	}
-}
-
-func (s *Deliverer) nameOf(ctx context.Context, id string) string {
-	p, err := s.directory.Person(ctx, id)
-	if err != nil {
-		return ""
-	}
-	return p.Name
 }
 
 func (s *Deliverer) toChannel(ctx context.Context, channel string, d deploytoken.Delivery, m Message) (deploytoken.Receipt, error) {

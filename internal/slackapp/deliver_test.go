@@ -83,7 +83,7 @@ func clientOf(s *sandbox.Server) *slack.Client {
 
 func delivererOf(s *sandbox.Server) *Deliverer {
 	c := clientOf(s)
-	return NewDeliverer(c, NewDirectory(c, sandboxChannel, "", nil))
+	return NewDeliverer(c)
 }
 
 // listen connects to the sandbox as the bot does, acknowledges all, and returns
@@ -417,7 +417,7 @@ func TestUnreachableSlack(t *testing.T) {
 		t.Errorf("a wrong address: %v", err)
 	}
 	server.Close()
-	out := NewDeliverer(NewClient(sandboxBotToken, "", address), nil)
+	out := NewDeliverer(NewClient(sandboxBotToken, "", address))
 	_, err = out.Deliver(t.Context(), delivery(deploytoken.Notice{Kind: deploytoken.NoticeTaken}, alice()))
 	if !errors.Is(err, deploytoken.ErrUnavailable) || errors.Is(err, deploytoken.ErrAmbiguous) {
 		t.Errorf("no connection: %v", err)
@@ -576,7 +576,9 @@ func worst(nasty string) map[string]Message {
 	}
 	d := lateSummary()
 	for range 50 {
-		d.Late = append(d.Late, deploytoken.Notice{Kind: deploytoken.NoticeTrouble, Detail: nasty}, deploytoken.Notice{Kind: deploytoken.NoticeChanged, Token: t})
+		d.Late = append(d.Late,
+			deploytoken.Delivery{Notice: deploytoken.Notice{Kind: deploytoken.NoticeTrouble, Detail: nasty}},
+			deploytoken.Delivery{Notice: deploytoken.Notice{Kind: deploytoken.NoticeChanged, Token: t}})
 	}
 	m["summary"] = tell(d)
 	var r deploytoken.BusyReport
@@ -603,7 +605,7 @@ func TestResponsesAreEphemeralAndReplace(t *testing.T) {
 		io.WriteString(w, "ok")
 	}))
 	defer server.Close()
-	out := NewDeliverer(NewClient(sandboxBotToken, "", server.URL), nil)
+	out := NewDeliverer(NewClient(sandboxBotToken, "", server.URL))
 	c := command(deploytoken.KindAsk)
 	c.ResponseURL = server.URL
 	deliver(t, out, answerTo(c, deploytoken.OutcomeHeld))

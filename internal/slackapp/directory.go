@@ -106,6 +106,13 @@ func (d *Directory) Run(ctx context.Context) {
 	}
 }
 
+// Ready reads the list of members, without which nobody can be told from anybody.
+// Errors: ErrUnavailable, ErrMisconfigured.
+func (d *Directory) Ready(ctx context.Context) error {
+	_, err := d.members(ctx, rosterFor)
+	return err
+}
+
 // Person looks up one person. Their name is the real name, else the display
 // name, else the handle; with the handle after it where another member of the
 // channel has the same.

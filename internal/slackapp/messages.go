@@ -159,9 +159,6 @@ func mend(documentLink string) line {
 // A teller puts one delivery into words.
 type teller struct {
 	deploytoken.Delivery
-	// name returns the name of a person by Slack user ID, for the summary of
-	// late messages, whose holdings aren't at hand.
-	name func(userID string) string
 }
 
 // message puts the delivery into words. It returns false where there is
@@ -391,9 +388,9 @@ func (d teller) summary() (Message, bool) {
 	first := d
 	first.Late = nil
 	add(first)
-	for _, n := range d.Late {
+	for _, late := range d.Late {
 		next := first
-		next.Notice, next.Holding, next.Previous = n, d.holding(n.Holding), d.holding(n.Previous)
+		next.Notice, next.Holding, next.Previous = late.Notice, late.Holding, late.Previous
 		add(next)
 	}
 	if len(bullets) == 0 {
@@ -411,26 +408,11 @@ func (d teller) summary() (Message, bool) {
 	}}, nil), true
 }
 
-// holding returns the one with the ID, if it came along with the delivery.
-func (d teller) holding(id string) *deploytoken.Holding {
-	for _, h := range []*deploytoken.Holding{d.Holding, d.Previous} {
-		if h != nil && h.ID == id {
-			return h
-		}
-	}
-	return nil
-}
-
 // brief tells in one line what a notice tells of.
 func (d teller) brief() line {
 	who := words("Someone")
-	switch {
-	case d.Holding != nil:
+	if d.Holding != nil {
 		who = holder(d.Holding)
-	case d.Notice.PersonID != "" && d.name != nil:
-		if name := d.name(d.Notice.PersonID); name != "" {
-			who = strong(name)
-		}
 	}
 	switch d.Notice.Kind {
 	case deploytoken.NoticeTaken:

@@ -81,8 +81,7 @@ func tellIf(d deploytoken.Delivery) (Message, bool) {
 	if d.Notice.At.IsZero() {
 		d.Notice.At = ago(time.Second)
 	}
-	names := map[string]string{"U0ALICE": "Alice Ng", "U0CAROL": "Carol"}
-	return teller{d, func(id string) string { return names[id] }}.message()
+	return teller{d}.message()
 }
 
 func answerOf(o deploytoken.Outcome, kind deploytoken.Kind, h *deploytoken.Holding, t *deploytoken.Token) deploytoken.Delivery {
@@ -240,11 +239,20 @@ func nowUnread(d deploytoken.Delivery) deploytoken.Delivery {
 func lateSummary() deploytoken.Delivery {
 	d := notice(deploytoken.NoticeTaken, with(alice(), ended), decided(5*time.Hour))
 	d.Notice.Holding = "h1"
-	at := func(before time.Duration, n deploytoken.Notice) deploytoken.Notice {
+	at := func(before time.Duration, n deploytoken.Notice) deploytoken.Delivery {
 		n.At = ago(before)
-		return n
+		late := deploytoken.Delivery{Notice: n}
+		switch n.Holding {
+		case "h1":
+			late.Holding = with(alice(), ended)
+		case "h3":
+			carol := *with(alice(), ended)
+			carol.ID, carol.Name, carol.PersonID, carol.Purpose, carol.Summary = "h3", "Carol Wu", "U0CAROL", "the registry", "upgraded it"
+			late.Holding = &carol
+		}
+		return late
 	}
-	d.Late = []deploytoken.Notice{
+	d.Late = []deploytoken.Delivery{
 		at(4*time.Hour, deploytoken.Notice{Kind: deploytoken.NoticeReminder, Holding: "h1"}),
 		at(4*time.Hour, deploytoken.Notice{Kind: deploytoken.NoticeRetired, Holding: "h1"}),
 		at(4*time.Hour, deploytoken.Notice{Kind: deploytoken.NoticeReleased, Holding: "h1", PersonID: "U0ALICE"}),
@@ -381,7 +389,7 @@ func TestEveryNoticeHasWords(t *testing.T) {
 			}
 			// Nothing that may be missing makes it panic.
 			tellIf(notice(k, nil))
-			tellIf(deploytoken.Delivery{Notice: deploytoken.Notice{Kind: k}, Late: []deploytoken.Notice{{Kind: k}}})
+			tellIf(deploytoken.Delivery{Notice: deploytoken.Notice{Kind: k}, Late: []deploytoken.Delivery{{Notice: deploytoken.Notice{Kind: k}}}})
 		}
 	}
 }
