@@ -298,6 +298,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		c.fault = s.takeFault(c.op, c.fileID)
 		refused = s.takeQuota(c)
 	}
+	s.updateRequest(c, func(*Request) {})
 	s.mu.Unlock()
 	if refused != nil {
 		s.answer(w, c, nil, refused)
@@ -412,7 +413,8 @@ func (s *Server) begin(c *call) {
 	s.notify(Change{Kind: "request", File: c.fileID, Seq: c.seq})
 }
 
-// updateRequest changes what the log says of a request, if it is still kept. s.mu is held.
+// updateRequest notes in the log whose a request is, what befell it, and what change says, if it is still
+// kept. s.mu is held.
 func (s *Server) updateRequest(c *call, change func(*Request)) {
 	values := s.requests.values
 	i := c.seq - 1 - (s.requestSeq - len(values))
@@ -497,6 +499,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	s.begin(c)
 	s.mu.Lock()
 	c.fault = s.takeFault(c.op, "")
+	s.updateRequest(c, func(*Request) {})
 	s.mu.Unlock()
 	ctx, stop := mergeDone(r.Context(), s.ctx)
 	defer stop()
@@ -519,8 +522,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	}
 	result, refused := s.issueToken(r)
 	if refused != nil {
-		code := http.StatusBadRequest
-		s.finishToken(w, c, code, refused)
+		s.finishToken(w, c, http.StatusBadRequest, refused)
 		return
 	}
 	s.finishToken(w, c, http.StatusOK, result)
