@@ -54,7 +54,7 @@ func (d *Document) Read(ctx context.Context) (deploytoken.Reading, error) {
 	doc, err := d.get(ctx, "SUGGESTIONS_INLINE")
 	if isForbidden(err) {
 		if doc, err = d.get(ctx, "PREVIEW_WITHOUT_SUGGESTIONS"); err == nil {
-			doc.RevisionId = ""
+			doc.RevisionId = "" // nothing may be written by this view's indexes
 		}
 	}
 	if err != nil {

@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf16"
 
+	"github.com/rivo/uniseg"
 	"google.golang.org/api/docs/v1"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
@@ -159,4 +163,116 @@ func FuzzFindValue(f *testing.F) {
 			t.Fatal("no guard")
 		}
 	})
+}
+
+// paragraphOf makes a paragraph of text in which \x01 stands for a chip, \x02
+// splits a run, and \x03 begins and ends what is suggested. It also returns the
+// paragraph's UTF-16 code units, a chip as \uFFFC.
+func paragraphOf(text string) (*docs.Document, []uint16) {
+	var elements []*docs.ParagraphElement
+	var units []uint16
+	var suggested []string
+	var run strings.Builder
+	flush := func() {
+		if run.Len() == 0 {
+			return
+		}
+		added := utf16.Encode([]rune(run.String()))
+		elements = append(elements, &docs.ParagraphElement{
+			StartIndex: 1 + int64(len(units)), EndIndex: 1 + int64(len(units)+len(added)),
+			TextRun: &docs.TextRun{Content: run.String(), SuggestedInsertionIds: suggested},
+		})
+		units = append(units, added...)
+		run.Reset()
+	}
+	for _, r := range strings.ToValidUTF8(strings.ReplaceAll(text, "\n", ""), "") + "\n" {
+		switch r {
+		case 1:
+			flush()
+			elements = append(elements, &docs.ParagraphElement{
+				StartIndex: 1 + int64(len(units)), EndIndex: 2 + int64(len(units)),
+				Person: &docs.Person{PersonProperties: &docs.PersonProperties{Name: "Ann"}, SuggestedInsertionIds: suggested},
+			})
+			units = append(units, object)
+		case 2:
+			flush()
+		case 3:
+			flush()
+			if suggested == nil {
+				suggested = []string{"s1"}
+			} else {
+				suggested = nil
+			}
+		default:
+			run.WriteRune(r)
+		}
+	}
+	flush()
+	return &docs.Document{Tabs: []*docs.Tab{{DocumentTab: &docs.DocumentTab{Body: &docs.Body{
+		Content: []*docs.StructuralElement{{Paragraph: &docs.Paragraph{Elements: elements}}},
+	}}}}}, units
+}
+
+// FuzzPrepare: the batch leaves the paragraph as it was but for the value, cuts
+// no surrogate pair, and inserts where Google does not move what is inserted.
+func FuzzPrepare(f *testing.F) {
+	for _, line := range []string{
+		"Held by: Nobody", "Held by:\x01", "Rules\vHeld by: \x02No\x02body \vmore", "Held by: 👩‍👩‍👧 Ann", "Held by: 🇬🇧🇫🇷",
+		"Held by:\u0301A", "Held by: \u0600 ", "🔑 held BY : \u200b\x01 & Bo\u200d ", "Held by: A\x03nn\x03", "Held by: \x01\u0301", "Held by: \r\n\u2028x",
+	} {
+		for _, name := range []string{"Bo Ek", "🇫🇷", "\u0301x", "x\u200d"} {
+			f.Add(line, name)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text, name string) {
+		doc, units := paragraphOf(text)
+		value, at, problem := findValue(doc, label)
+		name = deploytoken.CleanName(name)
+		if problem != "" || name == "" {
+			return
+		}
+		d := &Document{label: label}
+		b, err := d.Prepare(deploytoken.Reading{Revision: "r", Value: value, Place: at}, name, deploytoken.Mark{Store: "s", Operation: "o"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch docs.BatchUpdateDocumentRequest
+		if err := json.Unmarshal(b.Body, &batch); err != nil {
+			t.Fatal(err)
+		}
+		written := utf16.Encode([]rune(name))
+		want := slices.Concat(units[:at.start-1], written, units[at.end-1:])
+		for _, q := range batch.Requests {
+			switch {
+			case q.DeleteContentRange != nil:
+				start, end := int(q.DeleteContentRange.Range.StartIndex-1), int(q.DeleteContentRange.Range.EndIndex-1)
+				if cutsPair(units, start) || cutsPair(units, end) || end >= len(units) {
+					t.Fatalf("deletes %d to %d of %q", start, end, string(utf16.Decode(units)))
+				}
+				units = slices.Delete(units, start, end)
+			case q.InsertText != nil:
+				i := int(q.InsertText.Location.Index - 1)
+				if !atBoundary(units, i) {
+					t.Fatalf("inserts at %d of %q", i, string(utf16.Decode(units)))
+				}
+				units = slices.Insert(units, i, written...)
+			}
+		}
+		if !slices.Equal(units, want) {
+			t.Fatalf("%q became %q, want %q", text, string(utf16.Decode(units)), string(utf16.Decode(want)))
+		}
+	})
+}
+
+func cutsPair(units []uint16, i int) bool {
+	return i > 0 && i < len(units) && utf16.DecodeRune(rune(units[i-1]), rune(units[i])) != unicode.ReplacementChar
+}
+
+// atBoundary reports whether a grapheme cluster ends at a UTF-16 index.
+func atBoundary(units []uint16, i int) bool {
+	end := int64(0)
+	for g := uniseg.NewGraphemes(string(utf16.Decode(units))); end < int64(i) && g.Next(); {
+		end += utf16Len(g.Str())
+	}
+	return end == int64(i)
 }
