@@ -258,17 +258,13 @@ func marksOf(doc *docs.Document) []deploytoken.Mark {
 }
 
 // readMask names what is read of a document: the leaves, as masks of whole tabs
-// are refused for the comments in them. Tabs nest three deep; tables in tables
-// come whole.
+// are refused for the comments in them. Text comes without its style; elements
+// such as chips, and tables in tables, come whole. Tabs nest three deep.
 var readMask = googleapi.Field(func() string {
 	const suggestions = "suggestedInsertionIds,suggestedDeletionIds"
-	const paragraph = "paragraph(elements(startIndex,endIndex" +
-		",textRun(content," + suggestions + ")" +
-		",person(personProperties(name,email)," + suggestions + ")" +
-		",richLink(richLinkProperties(title,uri)," + suggestions + ")" +
-		",dateElement(dateElementProperties(displayText)," + suggestions + ")" +
-		",dropdown(dropdownProperties(displayValue)," + suggestions + ")" +
-		",pageBreak,columnBreak,horizontalRule,inlineObjectElement,footnoteReference,equation,autoText))"
+	const paragraph = "paragraph(elements(startIndex,endIndex,textRun(content," + suggestions + ")" +
+		",person,richLink,dateElement,dropdown,autoText,equation,footnoteReference,inlineObjectElement" +
+		",pageBreak,columnBreak,horizontalRule))"
 	const table = "table(" + suggestions + ",tableRows(" + suggestions +
 		",tableCells(" + suggestions + ",content(" + paragraph + ",table))))"
 	const tab = "tabProperties(tabId,title),documentTab(body(content(" + paragraph + "," + table + ")),namedRanges)"
