@@ -77,19 +77,13 @@ fact() {
 # list_processes FILE lists all processes, each on one line that is cut where it
 # is very long.
 list_processes() {
-	run "$1" 5 ps --cols 4096 --no-headers -eo pid,ppid,pgid,stat,etimes,user:32,args
+	run "$1" 5 ps --cols 4096 --no-headers -eo pid,ppid,pgid,stat,etimes,user:32,comm:15,args
 	emit "$1" ps
-}
-
-# list_servers FILE lists the processes that are tmux servers.
-list_servers() {
-	run "$1" 5 pgrep -x 'tmux: server'
-	emit "$1" tmux-servers
 }
 
 # The processes: what Scrapyd runs, and spiders and loads beside it.
 check_processes() {
-	list_processes "$dir/processes" && list_servers "$dir/parents"
+	list_processes "$dir/processes"
 }
 
 # The panes of every tmux server, whoever's it is, then the processes, to tell
@@ -131,7 +125,7 @@ check_tmux() {
 		listed=$((listed + 1))
 		read -r header <"$found.$listed" && emit "$found.$listed" socket "$header" || return 1
 	done
-	list_servers "$dir/servers" && list_processes "$dir/panes"
+	list_processes "$dir/panes"
 }
 
 # What the sessions of every PostgreSQL cluster that is online do.
@@ -236,7 +230,7 @@ main() {
 	export PATH LC_ALL PGCLIENTENCODING PGCONNECT_TIMEOUT PGOPTIONS
 
 	uid=$(id -u)
-	nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+	read -r nonce </proc/sys/kernel/random/uuid || exit 1
 	# Memory rather than a disk, which may be full.
 	dir=$(mktemp -d /run/kingfisher-busy.XXXXXXXX 2>/dev/null || mktemp -d /dev/shm/kingfisher-busy.XXXXXXXX 2>/dev/null ||
 		mktemp -d) || exit 1

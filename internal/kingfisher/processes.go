@@ -2,7 +2,6 @@ package kingfisher
 
 import (
 	"errors"
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -16,9 +15,13 @@ type process struct {
 	pid, parent, group int
 	age                time.Duration
 	user               string
+	// tmuxServer is whether it is a server of tmux.
+	tmuxServer bool
 	// args is the command line, its arguments joined by spaces.
 	args string
 }
+
+func (p process) isTmuxServer() bool { return p.tmuxServer }
 
 // A processTable is what ps saw at one moment.
 type processTable struct {
@@ -30,8 +33,8 @@ type processTable struct {
 var errPartial = errors.New("not all processes could be seen")
 
 // parseProcesses reads the output of ps in the script's columns: pid, ppid,
-// pgid, stat, etimes, user, args. Processes that have ended and only wait for
-// their parent (zombies) are left out. It fails where it can't be the whole
+// pgid, stat, etimes, user, comm, args. Processes that have ended and only wait
+// for their parent (zombies) are left out. It fails where it can't be the whole
 // table.
 func parseProcesses(out []byte) (processTable, error) {
 	t := processTable{byPID: map[int]process{}, children: map[int][]int{}}
@@ -58,9 +61,10 @@ func parseProcesses(out []byte) (processTable, error) {
 		if _, twice := t.byPID[pid]; twice {
 			return processTable{}, errors.New("the list of processes could not be understood")
 		}
+		name, args := splitName(rest)
 		t.byPID[pid] = process{
-			pid: pid, parent: parent, group: group,
-			age: wholeSeconds(seconds), user: fields[5], args: strings.TrimLeft(rest, " "),
+			pid: pid, parent: parent, group: group, age: wholeSeconds(seconds),
+			user: fields[5], tmuxServer: name == "tmux: server", args: args,
 		}
 		t.children[parent] = append(t.children[parent], pid)
 	}
@@ -70,6 +74,24 @@ func parseProcesses(out []byte) (processTable, error) {
 		return processTable{}, errPartial
 	}
 	return t, nil
+}
+
+// splitName splits what follows the user's column into the name of the program,
+// which may have spaces in it and so is known by its width, and the rest.
+func splitName(s string) (name, args string) {
+	const width = 15
+	// The user's column is padded.
+	s = strings.TrimLeft(s, " ")
+	end := len(s)
+	runes := 0
+	for i := range s {
+		if runes == width {
+			end = i
+			break
+		}
+		runes++
+	}
+	return strings.TrimRight(s[:end], " "), strings.TrimLeft(s[end:], " ")
 }
 
 // wholeSeconds is a number of seconds as a duration, never negative and within
@@ -176,20 +198,3 @@ func noteAuthor(note string) string {
 }
 
 var startedBy = regexp.MustCompile(`(?i)\bstarted by ([^.,;:()\[\]]+)`)
-
-// parseServers reads the pids of the tmux servers, one on each line.
-func parseServers(r run) (map[int]bool, error) {
-	// pgrep fails with 1 where it finds none.
-	if r.status != 0 && (r.status != 1 || len(strings.TrimSpace(string(r.err))) > 0) {
-		return nil, fmt.Errorf("the tmux servers could not be counted: %s", r.failure("pgrep"))
-	}
-	servers := map[int]bool{}
-	for word := range strings.FieldsSeq(string(r.out)) {
-		pid, err := strconv.Atoi(word)
-		if err != nil {
-			return nil, fmt.Errorf("the tmux servers could not be counted: pgrep gave %q", oneLine(word, maxName))
-		}
-		servers[pid] = true
-	}
-	return servers, nil
-}

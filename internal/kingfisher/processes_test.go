@@ -1,26 +1,57 @@
 package kingfisher
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
 
+// psLines puts the name of the program before the arguments, as wide as in the
+// script's columns.
+func psLines(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		words := strings.SplitN(strings.TrimSpace(line), " ", 7)
+		if len(words) == 7 {
+			name := "program"
+			if strings.HasPrefix(words[6], "tmux ") {
+				name = "tmux: server"
+			}
+			words[6] = fmt.Sprintf("%-15s %s", name, words[6])
+		}
+		b.WriteString(strings.Join(words, " ") + "\n")
+	}
+	return b.String()
+}
+
 func TestParseProcesses(t *testing.T) {
-	table, err := parseProcesses([]byte(`      1       0       1 Ss    86400 root                             /sbin/init
-      2       0       0 S     86400 root                             [kthreadd]
-     70       1      70 Ss       90 alice                            -bash
-     71      70      71 Z        10 alice                            [sleep] <defunct>
-     72      70      72 S+       10 alice                            sleep   5 | x
-     73       1      73 S        10 alice
+	table, err := parseProcesses([]byte(`      1       0       1 Ss    86400 root                             systemd         /sbin/init
+      2       0       0 S     86400 root                             kthreadd        [kthreadd]
+     70       1      70 Ss       90 alice                            bash            -bash
+     71      70      71 Z        10 alice                            sleep           [sleep] <defunct>
+     72      70      72 S+       10 alice                            sleep           sleep   5 | x
+     73       1      73 S        10 alice                            exec -a
+     74       1      74 Ss       10 a-user-whose-name-is-as-long-as- tmux: server    tmux new-session
+     75       1      75 S        10 alice                            übersetzungübe übersetzung
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(table.byPID) != 5 {
-		t.Errorf("there are %d processes, want 5", len(table.byPID))
+	if len(table.byPID) != 7 {
+		t.Errorf("there are %d processes, want 7", len(table.byPID))
 	}
-	if p := table.byPID[72]; p.parent != 70 || p.group != 72 || p.age != 10*time.Second || p.user != "alice" || p.args != "sleep   5 | x" {
+	if p := table.byPID[72]; p != (process{pid: 72, parent: 70, group: 72, age: 10 * time.Second, user: "alice", args: "sleep   5 | x"}) {
 		t.Errorf("the process is %+v", p)
+	}
+	if p := table.byPID[73]; p.args != "" {
+		t.Errorf("the process without arguments is %+v", p)
+	}
+	if p := table.byPID[74]; !p.tmuxServer || p.args != "tmux new-session" {
+		t.Errorf("the tmux server is %+v", p)
+	}
+	if p := table.byPID[75]; p.args != "übersetzung" {
+		t.Errorf("the process of a name with umlauts is %+v", p)
 	}
 	for _, bad := range []string{"", "x", "1 0 1 S 5", "1 0 1 S x root init", "-1 0 1 S 5 root init", "2 0 1 S 5 root init",
 		"1 0 1 S 5 root init\n1 0 1 S 5 root init", "1 0 1 S 99999999999999999999 root init"} {
@@ -65,7 +96,7 @@ func TestJob(t *testing.T) {
 }
 
 func TestJobsAreCountedOnce(t *testing.T) {
-	table, err := parseProcesses([]byte(`1 0 1 S 9 root init
+	table, err := parseProcesses([]byte(psLines(`1 0 1 S 9 root init
 10 1 10 S 5 root docker compose run x load
 11 10 10 S 5 root /usr/libexec/docker/cli-plugins/docker-compose compose run x load
 20 1 20 S 7 bob /bin/sh -c scrapy crawl x
@@ -73,7 +104,7 @@ func TestJobsAreCountedOnce(t *testing.T) {
 22 21 20 S 7 bob python scrapy crawl x
 30 31 30 S 7 bob a
 31 30 30 S 7 bob b
-`))
+`)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +133,8 @@ func TestNotes(t *testing.T) {
 }
 
 func FuzzParseProcesses(f *testing.F) {
-	f.Add([]byte("1 0 1 S 9 root init\n20 1 20 S 7 bob python -m scrapyd.runner crawl x -a note=Started by ALICE."))
-	f.Add([]byte("1 0 1 S 9 root init\n30 31 30 S 7 bob scrapy crawl\n31 30 30 S 7 bob scrapy crawl x"))
+	f.Add([]byte(psLines("1 0 1 S 9 root init\n20 1 20 S 7 bob python -m scrapyd.runner crawl x -a note=Started by ALICE.")))
+	f.Add([]byte(psLines("1 0 1 S 9 root init\n30 31 30 S 7 bob scrapy crawl\n31 30 30 S 7 bob tmux scrapy crawl x")))
 	f.Fuzz(func(t *testing.T, out []byte) {
 		table, err := parseProcesses(out)
 		if err != nil {

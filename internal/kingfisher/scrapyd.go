@@ -206,18 +206,11 @@ func (j scrapydJob) started(now time.Time, zone *time.Location) (time.Duration, 
 func (c *Checker) scrapydResult(jobs scrapydJobs, jobsErr error, h hello, s section, processesErr error, tmuxToo bool) deploytoken.CheckResult {
 	o := outcome{check: deploytoken.CheckScrapyd}
 	var table processTable
-	servers := map[int]bool{}
 	if processesErr == nil {
 		table, processesErr = processesOf(s)
 	}
 	if processesErr == nil && !s.complete {
 		processesErr = errPartial
-	}
-	if r, ok := s.run("tmux-servers"); ok {
-		// Without the servers, what runs in tmux is reported twice.
-		if found, err := parseServers(r); err == nil {
-			servers = found
-		}
 	}
 	if jobsErr != nil {
 		o.unknown("%s.", sentence(jobsErr))
@@ -270,8 +263,7 @@ func (c *Checker) scrapydResult(jobs scrapydJobs, jobsErr error, h hello, s sect
 		o.add(f)
 	}
 	for _, p := range processes {
-		inTmux := func(p process) bool { return servers[p.pid] }
-		if known[p.pid] || tmuxToo && (inTmux(p) || table.under(p, inTmux)) {
+		if known[p.pid] || tmuxToo && table.under(p, process.isTmuxServer) {
 			continue
 		}
 		f := deploytoken.Finding{

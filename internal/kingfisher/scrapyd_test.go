@@ -97,11 +97,11 @@ func TestScrapydFailures(t *testing.T) {
 		handler http.HandlerFunc
 		reason  string
 	}{
-		{"wrong password", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "<html>", 401) }, "SCRAPYD_USERNAME and SCRAPYD_PASSWORD"},
+		{"wrong password", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "<html>", http.StatusUnauthorized) }, "SCRAPYD_USERNAME and SCRAPYD_PASSWORD"},
 		{"not found", http.NotFound, "correct kingfisher.scrapyd_url"},
-		{"a web server's error", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "bad gateway", 502) }, "answers 502"},
+		{"a web server's error", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) }, "answers 502"},
 		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://sso.example.org/login?token=hunter2", 302)
+			http.Redirect(w, r, "https://sso.example.org/login?token=hunter2", http.StatusFound)
 		}, "redirects to https://sso.example.org:"},
 		{"another page", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>") }, "is not Scrapyd"},
 		{"another API", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"jobs": []}`) }, "is not Scrapyd"},
@@ -143,8 +143,6 @@ func TestScrapydFailures(t *testing.T) {
 }
 
 func TestScrapydResult(t *testing.T) {
-	const header = "@ run ps\n1 0 1 S 9 root init\n"
-	const footer = "@ err\n@ exit 0\n@ run tmux-servers\n50\n@ err\n@ exit 0\n"
 	job := scrapydJob{Project: "kingfisher", Spider: "x", ID: "abc", PID: 7, StartTime: "2026-03-01 12:30:00"}
 	tests := []struct {
 		name    string
@@ -218,7 +216,7 @@ func TestScrapydResult(t *testing.T) {
 			var s section
 			if tt.psErr == nil {
 				h.zone = time.FixedZone("", 2*60*60)
-				s = testSection(t, "processes", header+tt.ps+footer)
+				s = testSection(t, "processes", "@ run ps\n"+psLines("1 0 1 S 9 root init\n"+tt.ps)+"@ err\n@ exit 0\n")
 			}
 			got := c.scrapydResult(tt.jobs, tt.jobsErr, h, s, tt.psErr, tt.tmux)
 			if got.State != tt.state || got.Reason != tt.reason || !slices.Equal(got.Findings, tt.want) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-const testNonce = "0123456789abcdef0123456789abcdef"
+const testNonce = "01234567-89ab-4def-8123-456789abcdef"
 
 // output is the script's output with @ for the nonce.
 func output(s string) string { return strings.ReplaceAll(s, "@", testNonce) }

@@ -1,6 +1,7 @@
 package kingfisher
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -38,25 +39,31 @@ func TestParsePanes(t *testing.T) {
 
 // Whatever is missing or not understood in the section makes the check unknown.
 func TestTmuxUnknown(t *testing.T) {
-	const ps = "@ run ps\n1 0 1 S 9 root init\n70 1 70 S 9 alice -bash\n60 1 60 S 9 alice tmux\n@ err\n@ exit 0\n"
-	const servers = "@ run tmux-servers\n60\n@ err\n@ exit 0\n"
-	const socket = "@ run socket alice /tmp/tmux-7/default\n1700000000|0|70|0|x\n@ err\n@ exit 0\n"
+	run := func(header, out, complaint string, status int) string {
+		return fmt.Sprintf("@ run %s\n%s\n@ err\n%s\n@ exit %d\n", header, out, complaint, status)
+	}
+	const everything = "1 0 1 S 9 root init\n60 1 60 S 9 alice tmux new\n70 60 70 S 9 alice -bash"
+	ps := run("ps", psLines(everything), "", 0)
+	socket := func(out, complaint string, status int) string {
+		return run("socket alice /tmp/tmux-7/default", out, complaint, status)
+	}
 	tests := []struct {
 		name, body, reason string
 		want               deploytoken.State
 	}{
-		{"all there", socket + servers + ps, "", deploytoken.Idle},
+		{"all there", socket("1700000000|0|70|0|x", "", 0) + ps, "", deploytoken.Idle},
 		{"nothing", "", "The processes were not listed", deploytoken.Unknown},
-		{"no processes", socket + servers, "the processes were not listed", deploytoken.Unknown},
-		{"ps failed", socket + servers + "@ run ps\n1 0 1 S 9 root init\n@ err\nps: broken\n@ exit 1\n", "ps: broken", deploytoken.Unknown},
-		{"others' processes hidden", socket + servers + "@ run ps\n70 1 70 S 9 alice -bash\n@ err\n@ exit 0\n", "not all processes could be seen", deploytoken.Unknown},
-		{"no servers", socket + ps, "The tmux servers could not be counted", deploytoken.Unknown},
-		{"pgrep failed", socket + ps + "@ run tmux-servers\n@ err\n@ exit 3\n", "pgrep ended with status 3", deploytoken.Unknown},
-		{"more servers than sockets", servers + ps, "The user alice has a tmux server that can't be reached", deploytoken.Unknown},
-		{"a pane that is not understood", servers + ps + "@ run socket alice /tmp/tmux-7/default\nfoo\n@ err\n@ exit 0\n", `tmux gave "foo" for a pane`, deploytoken.Unknown},
-		{"tmux failed", servers + ps + "@ run socket alice /tmp/tmux-7/default\n@ err\naccess not allowed\n@ exit 1\n", "could not be listed: access not allowed", deploytoken.Unknown},
-		{"setpriv failed", servers + ps + "@ run socket alice /tmp/tmux-7/default\n@ err\nsetpriv: setresuid failed\n@ exit 1\n", "setpriv: setresuid failed", deploytoken.Unknown},
-		{"a pane that has ended", servers + ps + "@ run socket alice /tmp/tmux-7/default\n1700000000|0|71|0|x\n@ err\n@ exit 0\n", "", deploytoken.Idle},
+		{"no processes", socket("1700000000|0|70|0|x", "", 0), "the processes were not listed", deploytoken.Unknown},
+		{"ps failed", socket("1700000000|0|70|0|x", "", 0) + run("ps", psLines(everything), "ps: broken", 1), "ps: broken", deploytoken.Unknown},
+		{"others' processes hidden", socket("1700000000|0|70|0|x", "", 0) + run("ps", psLines("70 1 70 S 9 alice -bash"), "", 0), "not all processes could be seen", deploytoken.Unknown},
+		{"more servers than sockets", ps, "The user alice has a tmux server that can't be reached", deploytoken.Unknown},
+		{"a pane that is not understood", socket("foo", "", 0) + ps, `tmux gave "foo" for a pane`, deploytoken.Unknown},
+		{"tmux failed", socket("", "access not allowed", 1) + ps, "could not be listed: access not allowed", deploytoken.Unknown},
+		{"setpriv failed", socket("", "setpriv: setresuid failed", 1) + ps, "setpriv: setresuid failed", deploytoken.Unknown},
+		{"tmux said that there is no server", socket("", "no server running on /tmp/tmux-7/default", 1) + ps, "The user alice has a tmux server that can't be reached", deploytoken.Unknown},
+		{"tmux ended for no reason", socket("", "", 1) + ps, "tmux ended with status 1", deploytoken.Unknown},
+		{"a pane that has ended", socket("1700000000|0|71|0|x", "", 0) + ps, "", deploytoken.Idle},
+		{"no sessions", socket("", "no current target", 1) + ps, "", deploytoken.Idle},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -89,7 +96,7 @@ func FuzzParsePanes(f *testing.F) {
 		if err != nil {
 			return
 		}
-		table, err := parseProcesses([]byte("1 0 1 S 9 root init\n70 1 70 S 9 alice -bash\n71 70 71 S 9 alice sleep"))
+		table, err := parseProcesses([]byte(psLines("1 0 1 S 9 root init\n70 1 70 S 9 alice -bash\n71 70 71 S 9 alice sleep")))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path"
 	"strings"
 	"time"
 
@@ -122,28 +123,29 @@ func (p *printer) run(header, out string, status int) {
 	p.control("exit", status)
 }
 
+// newNonce returns a random UUID.
+func newNonce() string {
+	id := newID()
+	return strings.Join([]string{id[:8], id[8:12], id[12:16], id[16:20], id[20:]}, "-")
+}
+
 // output is what the check's script would have printed.
 func (s *Server) output() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w, now := &s.world, s.config.Now().In(s.config.Zone)
-	p := printer{nonce: newID()}
+	p := printer{nonce: newNonce()}
 	fmt.Fprintf(&p, "\nkingfisher-busy %d %s %s\n", outputVersion, p.nonce, now.Format("-0700"))
 
-	processes, servers, found := w.ps(now), w.servers(), 0
-	if servers == "" {
-		found = 1
-	}
+	processes := w.ps(now)
 	p.control("begin", "processes")
 	p.run("ps", processes, 0)
-	p.run("tmux-servers", servers, found)
 	p.control("end", "processes")
 
 	p.control("begin", "tmux")
 	for i, t := range w.users {
 		p.run(fmt.Sprintf("socket %s /tmp/tmux-%d/default", t.user, 1001+i), w.panes(t.user), 0)
 	}
-	p.run("tmux-servers", servers, found)
 	p.run("ps", processes, 0)
 	p.control("end", "tmux")
 
@@ -154,11 +156,15 @@ func (s *Server) output() []byte {
 	return p.Bytes()
 }
 
-// ps lists the processes: pid, ppid, pgid, stat, etimes, user, args.
+// ps lists the processes: pid, ppid, pgid, stat, etimes, user, comm, args.
 func (w *world) ps(now time.Time) string {
 	var b strings.Builder
 	line := func(pid, parent int, since time.Time, user, args string) {
-		fmt.Fprintf(&b, "%d %d %d S %d %s %s\n", pid, parent, pid, seconds(now, since), user, args)
+		name, _, _ := strings.Cut(args, " ")
+		if name = path.Base(name); name == "tmux" {
+			name = "tmux: server"
+		}
+		fmt.Fprintf(&b, "%d %d %d S %d %s %-15.15s %s\n", pid, parent, pid, seconds(now, since), user, name, args)
 	}
 	line(1, 0, time.Time{}, "root", "/sbin/init")
 	line(2, 1, time.Time{}, "ocdskfs", "/home/ocdskfs/scrapyd/.ve/bin/python /home/ocdskfs/scrapyd/.ve/bin/scrapyd")
@@ -186,15 +192,6 @@ func (w *world) ps(now time.Time) string {
 				line(x.pid, x.shell, x.Started, x.User, x.Command)
 			}
 		}
-	}
-	return b.String()
-}
-
-// servers lists the processes of the tmux servers.
-func (w *world) servers() string {
-	var b strings.Builder
-	for _, t := range w.users {
-		fmt.Fprintln(&b, t.pid)
 	}
 	return b.String()
 }
