@@ -189,7 +189,7 @@ func (a *App) start(ctx context.Context) error {
 	began := time.Now()
 	checks, cctx := errgroup.WithContext(ctx)
 	checks.Go(func() error {
-		return a.until(cctx, "the Deploy token document", a.checkDocument)
+		return a.until(cctx, "the Deploy token document", a.document.Ready)
 	})
 	checks.Go(func() error {
 		return a.until(cctx, "the Deploy history spreadsheet", a.history.Ready)
@@ -222,21 +222,6 @@ func (a *App) start(ctx context.Context) error {
 // errConnecting: the socket's own loop is at work, and says itself what is
 // wrong.
 var errConnecting = errors.New("not connected yet")
-
-// checkDocument finds out whether the document can be read and written.
-func (a *App) checkDocument(ctx context.Context) error {
-	r, err := a.document.Read(ctx)
-	if err != nil {
-		return err
-	}
-	if r.Problem != "" {
-		a.log.Warn("the document is unclear", "reason", r.Problem, "document", a.document.Link())
-		return nil
-	}
-	// Without leave to write, there is no revision to prepare a write by.
-	_, err = a.document.Prepare(r, r.Value, deploytoken.Mark{Store: a.store.StoreID(), Operation: "check"}, nil)
-	return err
-}
 
 // until calls f until it succeeds, ctx ends, or it fails for a reason that only
 // an operator can mend, which it returns.

@@ -39,7 +39,7 @@ type History interface {
 	// Errors: ErrAmbiguous, ErrUnavailable, ErrMisconfigured.
 	RemoveDoubles(ctx context.Context, id string) (int, error)
 	// Recent reads the last n entries, the newest first. Times are read in the
-	// spreadsheet's time zone; a row that people wrote by hand is read as far
+	// configured time zone; a row that people wrote by hand is read as far
 	// as it can be.
 	// Errors: ErrUnavailable, ErrMisconfigured.
 	Recent(ctx context.Context, n int) ([]Entry, error)
