@@ -14,7 +14,7 @@ func beganKey(holding string) string   { return "began:" + holding }
 func endedKey(holding string) string   { return "ended:" + holding }
 func rowKey(holding string) string     { return "row:" + holding }
 func answerKey(command string) string  { return "answer:" + command }
-func retiredKey(holding string) string { return "retired:" + holding }
+func retiredKey(message string) string { return "retired:" + message }
 func reminderKey(holding string, n int) string {
 	return "reminder:" + holding + ":" + strconv.Itoa(n)
 }
@@ -29,12 +29,20 @@ func answerTo(c Command, o Outcome, now time.Time, fill func(*Notice)) Effect {
 }
 
 // endEffects are what follows from a holding's end, by whatever hand: its row,
-// and that the message of its beginning has no buttons any more.
+// and that the messages about it have no buttons any more.
 func (s *Service) endEffects(h Holding, now time.Time) []Effect {
-	return []Effect{
-		{Key: rowKey(h.ID), Destination: ToSheet, Notice: Notice{Kind: NoticeRow, Holding: h.ID, At: now}},
-		{Key: retiredKey(h.ID), Destination: s.channel, Notice: Notice{Kind: NoticeRetired, Holding: h.ID, Edits: beganKey(h.ID), At: now}},
+	effects := []Effect{{Key: rowKey(h.ID), Destination: ToSheet, Notice: Notice{Kind: NoticeRow, Holding: h.ID, At: now}}}
+	retire := []string{beganKey(h.ID)}
+	if h.Reminders > 0 {
+		retire = append(retire, reminderKey(h.ID, 1))
 	}
+	for _, message := range retire {
+		effects = append(effects, Effect{
+			Key: retiredKey(message), Destination: s.channel,
+			Notice: Notice{Kind: NoticeRetired, Holding: h.ID, Edits: message, At: now},
+		})
+	}
+	return effects
 }
 
 // finish ends a command without a write, by d.

@@ -884,6 +884,14 @@ func TestRemind(t *testing.T) {
 		remind(m)
 		m.told("channel:C1 reminder")
 	})
+	scenario(t, "its buttons go when the holding ends", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		time.Sleep(2 * time.Hour)
+		remind(m)
+		m.delivered()
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeReleased)
+		m.told("channel:C1 retired", "channel:C1 retired", "channel:C1 released", "person:UANA answer released", "sheet row")
+	})
 	scenario(t, "not of what was released by hand", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
 		m.delivered()
