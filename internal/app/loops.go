@@ -75,7 +75,10 @@ func (a *App) watch(ctx context.Context) error {
 			switch {
 			case err != nil:
 				t.note(err)
-			case mine && !time.Now().Before(due):
+				due = time.Now().Add(leaseTTL / 3)
+			case !mine:
+				due = time.Now().Add(leaseTTL / 3)
+			case !time.Now().Before(due):
 				look()
 			}
 		}

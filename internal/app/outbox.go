@@ -175,7 +175,7 @@ func (d *drainer) next(ctx context.Context, destination string) (again bool, err
 	}
 	if err == nil {
 		log.Info("delivered", "with", len(done)-1, "late", d.clock().Sub(first.Inserted).Round(time.Millisecond))
-		return true, d.outbox.Delivered(ctx, lease, done, receipt, follow, d.clock())
+		return true, d.insist(ctx, func() error { return d.outbox.Delivered(ctx, lease, done, receipt, follow, d.clock()) })
 	}
 	when := d.clock().Add(backoff(first.Attempt, err))
 	personal := strings.HasPrefix(destination, deploytoken.ToPerson(""))
@@ -185,13 +185,27 @@ func (d *drainer) next(ctx context.Context, destination string) (again bool, err
 	} else {
 		log.Warn("not delivered", "again", when, "error", err)
 	}
-	if first.Attempt == troubleAt && destination != d.channel && !personal {
+	if first.Attempt >= troubleAt && destination != d.channel && !personal {
 		follow = append(follow, deploytoken.Effect{
 			Key: "trouble:" + first.Key, Destination: d.channel,
 			Notice: deploytoken.Notice{Kind: deploytoken.NoticeTrouble, Holding: first.Notice.Holding, Detail: deploytoken.Explain(err), At: d.clock()},
 		})
 	}
-	return when.IsZero(), d.outbox.Failed(ctx, lease, first.Key, deploytoken.Explain(err), when, follow)
+	return when.IsZero(), d.insist(ctx, func() error {
+		return d.outbox.Failed(ctx, lease, first.Key, deploytoken.Explain(err), when, follow)
+	})
+}
+
+// insist tries to record what became of a delivery for as long as the
+// destination is this drainer's: what isn't recorded is delivered again.
+func (d *drainer) insist(ctx context.Context, record func() error) error {
+	until := time.Now().Add(deliverTTL - deliverWithin)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := record()
+		if err == nil || !errors.Is(err, deploytoken.ErrUnavailable) || time.Now().Add(pause).After(until) || !wait(ctx, pause) {
+			return err
+		}
+	}
 }
 
 // gather completes the first delivery of a claim, and takes along those after

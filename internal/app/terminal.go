@@ -52,6 +52,9 @@ func WriteStatus(w io.Writer, st deploytoken.Status, asJSON bool, now time.Time)
 	default:
 		fmt.Fprintf(&b, "It is unclear who holds the deploy token: %s\n", st.Token.Reason)
 	}
+	if st.Changing {
+		b.WriteString("A change of the document is under way.\n")
+	}
 	switch {
 	case st.PendingRows == 1:
 		b.WriteString("One entry of the history is still to be written.\n")

@@ -154,6 +154,7 @@ func (s *Service) tryClose(ctx context.Context, log *slog.Logger, i *Intent, v v
 	if err := s.commit(ctx, change); err != nil {
 		return err
 	}
+	signal(s.wrote)
 	if c != nil {
 		log.Info("command ended", "outcome", outcome, "holding", subject, "operation", i.Operation, "took", now.Sub(c.At))
 	}
@@ -166,6 +167,10 @@ func (s *Service) landedChange(change *Change, i *Intent, record Record, c *Comm
 	if h := record.Holding; i.Ends != "" && h.Open() && h.ID == i.Ends {
 		end := *h
 		end.Ended, end.EndedByHand, end.Summary = i.Decided, i.EndsByHand, i.Summary
+		if end.Ended.Before(end.Since) {
+			// The clocks of two machines differ.
+			end.Ended = end.Since
+		}
 		if !i.EndsByHand && end.PersonID == "" && c != nil {
 			end.PersonID = c.PersonID
 		}

@@ -162,6 +162,10 @@ func (s situation) onRecord(d decision) decision {
 func decideRelease(s situation) decision {
 	h := s.record.Holding
 	meant := h.Open() && s.command.Holding == h.ID
+	if h.Open() && h.ByHand && s.command.Holding == "" && s.command.Message == "" && s.timely() {
+		// The name was typed before the command, and recorded after it.
+		meant = true
+	}
 	if s.token.State == Unclear {
 		if !s.fresh {
 			return decision{step: stepRead}
@@ -208,10 +212,17 @@ func decideRelease(s situation) decision {
 	case unknownYet:
 		return decision{step: stepLookUp}
 	case yours, maybeYours:
+		if !s.timely() || s.command.Holding != "" && !meant {
+			return answer(OutcomeEnded)
+		}
 		return decision{step: stepAdopt}
 	}
 	return answer(OutcomeHeld)
 }
+
+// timely reports whether the command came so lately that what it was about may
+// be told from what stands in the document now.
+func (s situation) timely() bool { return s.now.Sub(s.command.At) <= takeWithin }
 
 // decideButton decides what changes only the ledger: asking the holder, keeping
 // reminders quiet, and saying whom a name means.

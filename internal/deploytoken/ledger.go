@@ -38,6 +38,9 @@ type Intent struct {
 	// EndsByHand is whether that holding had already ended by someone's
 	// editing the document, before the write.
 	EndsByHand bool
+	// NotAfter is the time after which it must not land any more; zero for
+	// never.
+	NotAfter time.Time
 	// Decided is when the latest batch was decided.
 	Decided time.Time
 	// Epoch counts the owners that the intent has had. The ledger sets it, and
@@ -53,7 +56,8 @@ type Record struct {
 	Holding *Holding
 	// IntentOpen is whether an intent is open.
 	IntentOpen bool
-	// LastName is the name of the latest holding, ended or not; "" for none.
+	// LastName is the name that the bot wrote last; "" where there is none, or
+	// where a name has been written by hand since.
 	LastName string
 	// Observed is when the document was last read and recorded as agreeing
 	// with the record; zero for never.
@@ -81,6 +85,9 @@ type Change struct {
 	End *Holding
 	// Begin is the holding that begins; refused while another lasts.
 	Begin *Holding
+	// Means is the ID of the command whose Holding becomes Begin; refused
+	// unless the command is unfinished and claimed by this ledger's owner.
+	Means string
 	// Update is the lasting holding with its PersonID, NextReminder, Reminders
 	// or Consent changed; refused unless it is the one that lasts.
 	Update *Holding

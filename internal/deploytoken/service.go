@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -53,6 +54,7 @@ type Service struct {
 
 	mu      sync.Mutex
 	reading Reading             // the latest, zero if none may be used
+	changed time.Time           // when the latest write of this process ended
 	working map[string]struct{} // IDs of the commands being worked on
 	settled sighting            // a change by hand that waits to be seen twice
 	foreign map[string]bool     // stores whose marks were warned about
@@ -138,19 +140,8 @@ func (s *Service) Do(ctx context.Context, c Command) {
 	log := s.log.With("command", c.ID, "kind", c.Kind, "person", c.PersonID)
 	began := s.clock()
 	pause := 50 * time.Millisecond
-	for recorded := false; ; {
-		var err error
-		if !recorded {
-			// As it was recorded, it names the holding that lasted then.
-			var ended bool
-			if ended, err = s.recall(ctx, &c); ended {
-				return
-			}
-			recorded = err == nil
-		}
-		if err == nil {
-			err = s.attempt(ctx, log, &c, began)
-		}
+	for {
+		err := s.attempt(ctx, log, &c, began)
 		switch {
 		case err == nil:
 			return
@@ -165,7 +156,7 @@ func (s *Service) Do(ctx context.Context, c Command) {
 					step: stepAnswer, outcome: OutcomeRefused,
 					detail: "An earlier change of the document is still waiting for Google's confirmation. Nothing was done; please try again in a few minutes.",
 				}, Token{}, nil)
-				if err == nil {
+				if err == nil || errors.Is(err, ErrNotOwner) {
 					return
 				}
 			}
@@ -181,30 +172,13 @@ func (s *Service) Do(ctx context.Context, c Command) {
 	}
 }
 
-// recall replaces c by the command as it was recorded, and reports whether it
-// has ended.
-func (s *Service) recall(ctx context.Context, c *Command) (ended bool, err error) {
-	recorded, outcome, err := s.ledger.Command(ctx, c.ID)
-	switch {
-	case err != nil:
-		return false, err
-	case recorded == nil:
-		return false, ErrNotOwner
-	}
-	*c = *recorded
-	return outcome != "", nil
-}
-
 // Fail records that the bot failed at the command, which answers the asker,
 // unless a write of it may still land: that answers by itself.
 func (s *Service) Fail(ctx context.Context, c Command) {
 	c.Document = s.document.ID()
 	log := s.log.With("command", c.ID, "kind", c.Kind, "person", c.PersonID)
-	record, err := s.ledger.Record(ctx, c.Document)
-	if err == nil && record.IntentOpen {
-		return
-	}
-	if err := s.finish(ctx, log, c, record, answer(OutcomeFailed), Token{}, nil); err != nil {
+	err := s.finish(ctx, log, c, Record{}, answer(OutcomeFailed), Token{}, nil)
+	if err != nil && !errors.Is(err, ErrNotOwner) {
 		log.Error("failure not recorded", "error", err)
 	}
 }
@@ -228,9 +202,19 @@ func (s *Service) Keep(ctx context.Context) error {
 // Recover settles a write whose owner is gone, and does the commands that were
 // accepted and left. It is to be called at the start and every few seconds.
 // Errors: ErrUnavailable.
-func (s *Service) Recover(ctx context.Context) error {
+func (s *Service) Recover(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
 	left, err := s.recoverIntent(ctx)
 	if err != nil {
+		return err
+	}
+	record, err := s.ledger.Record(ctx, s.document.ID())
+	if err != nil || record.IntentOpen {
+		// A command would wait for that write, and keep it from being settled.
 		return err
 	}
 	commands, err := s.ledger.ClaimCommands(ctx, s.document.ID(), 16, commandTTL)
@@ -274,7 +258,7 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 
 // StatusOf puts together what a reading and the ledger's record say.
 func StatusOf(r Reading, record Record, link string) Status {
-	st := Status{Token: Interpret(r, record.LastName), PendingRows: record.PendingRows, Link: link, At: r.At}
+	st := Status{Token: Interpret(r, record.LastName), PendingRows: record.PendingRows, Changing: record.IntentOpen, Link: link, At: r.At}
 	if (situation{token: st.Token, record: record}).recorded() {
 		st.Holding = record.Holding
 	}
@@ -291,6 +275,16 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+
+	// Which holding was meant is known to the ledger, since the command came.
+	recorded, ended, err := s.ledger.Command(ctx, c.ID)
+	switch {
+	case err != nil:
+		return err
+	case recorded == nil || ended != "":
+		return ErrNotOwner
+	}
+	c.Holding = recorded.Holding
 
 	// The asker's clock may be another machine's: a reading begun after this
 	// was begun after the command came, too.
@@ -354,12 +348,26 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 				fresh, lookedUp = true, false
 				continue
 			}
-			if c.Holding, err = s.adopt(ctx, record, token, s.certain(ctx, token)); err != nil {
+			if c.Holding, err = s.adopt(ctx, *c, record, token, s.certain(ctx, token)); err != nil {
 				return err
 			}
 		case stepAnswer:
+			if intent == nil && record.IntentOpen && d.outcome != OutcomeTooLate {
+				// What another write may still make of the token isn't known.
+				return ErrIntentOpen
+			}
 			return s.finish(ctx, log, *c, record, d, token, intent)
 		case stepWrite:
+			if !d.release && intent == nil && record.Holding.Open() && record.Seq != adoptable {
+				// Only a reading begun after the record was read can tell that what
+				// is recorded was cleared by hand, and not that it was written since.
+				adoptable = record.Seq
+				if reading, err = s.readPatiently(ctx, s.clock()); err != nil {
+					return s.end(ctx, log, *c, intent, refusal(err), Token{})
+				}
+				fresh, lookedUp = true, false
+				continue
+			}
 			if decisions++; decisions > maxDecisions || decisions > 1 && s.clock().Sub(began) > contendFor {
 				return s.end(ctx, log, *c, intent, answer(OutcomeContended), token)
 			}
@@ -405,6 +413,7 @@ func (s *Service) intend(ctx context.Context, c Command, d decision, record Reco
 			return nil, err, nil
 		}
 		i.Written = CleanName(asker.Name)
+		i.NotAfter = c.At.Add(takeWithin)
 		i.Began = &Holding{ID: newID(), Name: i.Written, PersonID: c.PersonID, Purpose: c.Words, Since: i.Decided, SinceKnown: true}
 		if record.Holding.Open() {
 			i.Ends, i.EndsByHand = record.Holding.ID, true
@@ -470,12 +479,21 @@ func (s *Service) cached() Reading {
 	return s.reading
 }
 
+// keepReading keeps a reading to decide on later, unless it began before a
+// write of this process ended.
 func (s *Service) keepReading(r Reading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.At.IsZero() || r.At.After(s.reading.At) {
+	if r.At.After(s.reading.At) && r.At.After(s.changed) {
 		s.reading = r
 	}
+}
+
+// forgetReading drops what was read before a write.
+func (s *Service) forgetReading() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reading, s.changed = Reading{}, s.clock()
 }
 
 // read returns a reading begun after notBefore.

@@ -391,6 +391,7 @@ func TestTakeAndRelease(t *testing.T) {
 		if m.paper.reads != 1 || m.paper.sent != 1 {
 			m.t.Errorf("%d reads, %d writes", m.paper.reads, m.paper.sent)
 		}
+		time.Sleep(time.Second)
 		m.watch()
 		m.paper.reads, m.paper.sent = 0, 0
 		m.do(deploytoken.KindRelease, ana, "")

@@ -70,7 +70,7 @@ func (s *Service) send(ctx context.Context, log *slog.Logger, i *Intent) (verdic
 		log.Info("the document was changed meanwhile", "operation", i.Operation, "error", err)
 		r, err := s.readPatiently(ctx, s.clock())
 		if err != nil {
-			return verdict{}, err
+			return verdict{}, fmt.Errorf("%w: %w", errUnsettled, err)
 		}
 		return verdict{landed: hasMark(r, Mark{Store: s.ledger.StoreID(), Operation: i.Operation}), reading: r}, nil
 	}
@@ -113,20 +113,24 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 		}
 		i.Settle, i.SettleMark = Batch{}, ""
 		if err != nil {
-			return verdict{}, false, err
+			// Recorded, so that whoever goes on doesn't send it again for ever.
+			return verdict{}, false, errors.Join(err, s.ledger.KeepIntent(ctx, *i, intentTTL))
 		}
 		return s.judgeNow(ctx, i)
 	}
-	switch err := s.write(ctx, i.Batch); {
-	case err == nil:
-		return verdict{landed: true}, true, nil
-	case errors.Is(err, ErrConflict):
-		return s.judgeNow(ctx, i)
-	case !errors.Is(err, ErrGuardUnusable):
-		return verdict{}, false, err
+	if i.NotAfter.IsZero() || s.clock().Before(i.NotAfter) {
+		switch err := s.write(ctx, i.Batch); {
+		case err == nil:
+			return verdict{landed: true}, true, nil
+		case errors.Is(err, ErrConflict):
+			return s.judgeNow(ctx, i)
+		case !errors.Is(err, ErrGuardUnusable):
+			return verdict{}, false, err
+		}
 	}
-	// The guard says nothing any more: make the revision move on by rewriting
-	// what stands there, guarded by the revision that it was read at.
+	// The guard says nothing any more, or the batch must not land now: make the
+	// revision move on by rewriting what stands there, guarded by the revision
+	// that it was read at.
 	r, err := s.read(ctx, s.clock())
 	if err != nil {
 		return verdict{}, false, err
@@ -135,7 +139,7 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 		return verdict{landed: true, reading: r}, true, nil
 	}
 	mark := newID()
-	rewrite, err := s.document.Prepare(r, CleanName(r.Value), Mark{Store: s.ledger.StoreID(), Operation: mark}, nil)
+	rewrite, err := s.document.Prepare(r, CleanLine(r.Value, 0), Mark{Store: s.ledger.StoreID(), Operation: mark}, nil)
 	if err != nil {
 		return verdict{}, false, fmt.Errorf("settling a write of an unusable revision: %w", err)
 	}
@@ -158,7 +162,7 @@ func (s *Service) write(ctx context.Context, b Batch) error {
 	defer cancel()
 	err := s.document.Write(ctx, b)
 	if err == nil || errors.Is(err, ErrAmbiguous) || errors.Is(err, ErrConflict) {
-		s.keepReading(Reading{})
+		s.forgetReading()
 	}
 	if err == nil {
 		signal(s.wrote)
@@ -204,13 +208,18 @@ func (s *Service) recoverIntent(ctx context.Context) (*Command, error) {
 // tellPending tells the asker, once, that it isn't known yet whether their
 // command was done.
 func (s *Service) tellPending(ctx context.Context, i *Intent, why error) error {
-	c, _, err := s.ledger.Command(ctx, i.Command)
-	if err != nil || c == nil {
+	record, err := s.ledger.Record(ctx, i.Document)
+	if err != nil {
+		return err
+	}
+	c, ended, err := s.ledger.Command(ctx, i.Command)
+	if err != nil || c == nil || ended != "" || !record.IntentOpen {
 		return err
 	}
 	now := s.clock()
-	return s.commit(ctx, Change{
-		Document: i.Document, IfSeq: -1, At: now,
+	// Whoever has settled it meanwhile has changed the record.
+	return s.observe(ctx, Change{
+		Document: i.Document, IfSeq: record.Seq, At: now,
 		Effects: []Effect{{
 			Key:         "pending:" + c.ID,
 			Destination: ToPerson(c.PersonID),

@@ -160,6 +160,8 @@ type Status struct {
 	Holding *Holding
 	// PendingRows counts history entries that are still to be written.
 	PendingRows int
+	// Changing is whether a write of the bot is under way, or may still land.
+	Changing bool
 	// Link is the document's address.
 	Link string
 	// At is when the reading began.

@@ -36,10 +36,12 @@ func (s *Service) Watch(ctx context.Context) (again time.Duration, err error) {
 		return s.poll, err
 	}
 	if record.IntentOpen {
+		s.settled = sighting{}
 		return whileIntent, nil
 	}
 	reading, err := s.look(ctx)
 	if err != nil {
+		s.settled = sighting{}
 		return s.poll, err
 	}
 	for _, m := range reading.Marks {
@@ -195,9 +197,9 @@ func (t Token) String() string {
 // adopt records at once the holding that the document is seen to name, for a
 // command of the person whom it names, and returns the holding's ID.
 // Errors: ErrStale, ErrUnavailable.
-func (s *Service) adopt(ctx context.Context, record Record, token Token, holder string) (string, error) {
+func (s *Service) adopt(ctx context.Context, c Command, record Record, token Token, holder string) (string, error) {
 	change, id := s.byHand(record, token, holder, s.lastEditor(ctx), s.clock())
-	change.Observed = change.At
+	change.Observed, change.Means = change.At, c.ID
 	return id, s.commit(ctx, change)
 }
 
@@ -241,6 +243,14 @@ func (s *Service) lastEditor(ctx context.Context) string {
 // next call, by one Service at a time.
 // Errors: ErrUnavailable, ErrMisconfigured.
 func (s *Service) Remind(ctx context.Context, quietUntil time.Time) error {
+	for {
+		if err := s.remindOnce(ctx, quietUntil); !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+}
+
+func (s *Service) remindOnce(ctx context.Context, quietUntil time.Time) error {
 	record, err := s.ledger.Record(ctx, s.document.ID())
 	if err != nil || !remindable(record, s.clock(), s.quietFor) {
 		return err
@@ -264,7 +274,7 @@ func (s *Service) Remind(ctx context.Context, quietUntil time.Time) error {
 	if h.Reminders > 1 {
 		n.Thread = reminderKey(h.ID, 1)
 	}
-	err = s.observe(ctx, Change{
+	err = s.commit(ctx, Change{
 		Document: s.document.ID(), IfSeq: record.Seq, Update: &h, At: now,
 		Effects: []Effect{{Key: reminderKey(h.ID, h.Reminders), Destination: s.channel, Notice: n}},
 		Audit:   []AuditEvent{{At: now, Event: string(NoticeReminder), Holding: h.ID, Person: h.PersonID}},

@@ -165,6 +165,13 @@ func (s *Store) Commit(ctx context.Context, c deploytoken.Change) error {
 				return err
 			}
 		}
+		if c.Means != "" {
+			n, err := t.exec(`UPDATE command SET holding = $1 WHERE id = $2 AND document = $3 AND outcome = '' AND owner = $4`,
+				c.Begin.ID, c.Means, c.Document, s.owner)
+			if err := one(n, err, deploytoken.ErrNotOwner); err != nil {
+				return err
+			}
+		}
 		if c.Update != nil {
 			if err := t.updateHolding(c.Document, c.Update); err != nil {
 				return err
@@ -173,7 +180,8 @@ func (s *Store) Commit(ctx context.Context, c deploytoken.Change) error {
 		if c.Finish != "" {
 			n, err := t.exec(`
 				UPDATE command SET outcome = $1, finished = $2, owner = '', until = 0
-				WHERE id = $3 AND document = $4 AND outcome = '' AND owner = $5`,
+				WHERE id = $3 AND document = $4 AND outcome = '' AND owner = $5
+					AND NOT EXISTS (SELECT 1 FROM intent WHERE command = $3)`,
 				string(c.Outcome), millis(c.At), c.Finish, c.Document, s.owner)
 			if err := one(n, err, deploytoken.ErrNotOwner); err != nil {
 				return err
@@ -215,6 +223,8 @@ func checkChange(c deploytoken.Change) error {
 		return misuse("holding %s is to end, but has no end", c.End.ID)
 	case c.Begin != nil && (c.Begin.ID == "" || !c.Begin.Ended.IsZero()):
 		return misuse("holding %q can't begin so", c.Begin.ID)
+	case c.Means != "" && c.Begin == nil:
+		return misuse("command %s can't mean a holding that doesn't begin", c.Means)
 	case c.Update != nil && !c.Update.Ended.IsZero():
 		return misuse("holding %s is to be updated, but has an end", c.Update.ID)
 	case (c.Finish == "") != (c.Outcome == ""):
@@ -243,7 +253,11 @@ func (t *tx) insertHolding(document string, h *deploytoken.Holding) error {
 	if err := one(n, err, deploytoken.ErrStale); err != nil {
 		return err
 	}
-	_, err = t.exec(`UPDATE document SET last_name = $1 WHERE document = $2`, text(h.Name), document)
+	written := h.Name
+	if h.ByHand {
+		written = ""
+	}
+	_, err = t.exec(`UPDATE document SET last_name = $1 WHERE document = $2`, text(written), document)
 	return err
 }
 

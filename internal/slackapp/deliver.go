@@ -94,7 +94,11 @@ func (s *Deliverer) Deliver(ctx context.Context, d deploytoken.Delivery) (deploy
 
 func (s *Deliverer) toChannel(ctx context.Context, channel string, d deploytoken.Delivery, m Message) (deploytoken.Receipt, error) {
 	if d.Attempt > 1 && (d.Edits.Timestamp == "" || len(d.Late) > 0) {
-		if sent, err := s.find(ctx, channel, d); err != nil || sent.Timestamp != "" {
+		sent, err := s.find(ctx, channel, d)
+		if len(d.Late) > 0 && sent.Timestamp != "" {
+			return deploytoken.Receipt{}, err
+		}
+		if err != nil || sent.Timestamp != "" {
 			return sent, err
 		}
 	}

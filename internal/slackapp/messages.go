@@ -78,6 +78,9 @@ func refusal(text string) Message { return say(prose(text)) }
 // statusMessage says who holds the token, with the buttons that fit the asker.
 func statusMessage(st deploytoken.Status, asker string, now time.Time) Message {
 	lines, buttons := describe(st, asker, now)
+	if st.Changing {
+		lines = append(lines, line{words("A change of it is under way, so this may be different in a moment.")})
+	}
 	if st.PendingRows > 0 {
 		lines = append(lines, line{words(count(st.PendingRows, "entry of the Deploy history is", "entries of the Deploy history are") + " still to be written. I keep trying.")})
 	}
