@@ -3,7 +3,7 @@
 #
 # It looks at the processes, at everyone's tmux servers and at the PostgreSQL
 # clusters, and changes nothing. It takes no arguments and reads no input. It
-# serves both ways: sent to a shell's standard input, or installed, owned by
+# serves both ways: sent to a shell, or installed as kingfisher-busy, owned by
 # root, behind a forced command in authorized_keys.
 #
 # Its output is for a program. It begins with a line that has the version of

@@ -25,7 +25,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -80,9 +79,6 @@ type Checker struct {
 	scrapyd *url.URL
 	people  map[string]string
 	http    *http.Client
-	// installed is whether to expect a script that is installed on the server,
-	// by what the last check saw there.
-	installed atomic.Bool
 }
 
 var _ deploytoken.BusyChecker = (*Checker)(nil)
@@ -127,7 +123,6 @@ func New(config Config) (*Checker, error) {
 	for mark, id := range config.People {
 		c.people[strings.ToLower(strings.TrimSpace(mark))] = id
 	}
-	c.installed.Store(c.config.SSHUser != "root")
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	c.http = &http.Client{
 		Transport:     transport,
@@ -272,7 +267,7 @@ func (c *Checker) Busy(ctx context.Context, checks []string, progress func(deplo
 			seen[p.section.name] = p.section
 		case err := <-ended:
 			sshOver = true
-			sshErr = cmp.Or(err, errors.New("the check on the server ended early without saying why"))
+			sshErr = cmp.Or(err, errors.New("the check on the server ended early"))
 		}
 	}
 	report := deploytoken.BusyReport{At: c.config.Now()}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	_ "embed"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -20,21 +21,25 @@ const ScriptVersion = 1
 var script string
 
 // Script returns the shell script that makes the checks on the server. It is
-// sent over SSH, unless it is installed there behind a forced command.
+// sent over SSH, or installed there behind a forced command.
 func Script() string { return script }
 
 const (
-	// bootstrap is run by the user's login shell, which may be any: it invites
-	// the script, which a forced command never does, and reads it.
-	bootstrap = `printf '\nkingfisher-busy send\n'; exec /bin/sh -s`
-	// invitation is what bootstrap prints.
-	invitation = "kingfisher-busy send"
+	// installedCommand runs a script that is installed on the server, where a
+	// forced command allows nothing else, whatever is asked for.
+	installedCommand = "kingfisher-busy"
 	// greeting begins the first line of the script's output.
 	greeting = "kingfisher-busy "
 	// maxOutput is how much is read from the server, in bytes, before it counts
 	// as a fault. The script itself passes on at most 1 MiB of each command.
 	maxOutput = 16 << 20
 )
+
+// sentCommand runs the script that it carries, in a form in which the user's
+// login shell, which may be any, finds nothing to interpret. Sent to the shell's
+// standard input instead, the script would take a round trip more: a session
+// takes no input before its command has been started.
+var sentCommand = "echo " + base64.StdEncoding.EncodeToString([]byte(script)) + " | /usr/bin/base64 -d | /bin/sh -s"
 
 // errTooMuch means that the server sent more than maxOutput.
 var errTooMuch = errors.New("the server sent more than can be read")
@@ -113,8 +118,6 @@ func (r run) failure(program string) string {
 type reader struct {
 	lines *bufio.Reader
 	left  int
-	// invited is called, if it is not nil, when the server invites the script.
-	invited func() error
 	// noise is the first line of text that came before the script's output, from
 	// the shell's start-up files or in the script's place.
 	noise string
@@ -154,12 +157,6 @@ func (r *reader) hello() (hello, error) {
 		}
 		text := string(line)
 		switch {
-		case text == invitation:
-			if r.invited != nil {
-				if err := r.invited(); err != nil {
-					return hello{}, err
-				}
-			}
 		case strings.HasPrefix(text, greeting):
 			h, err := parseHello(text)
 			if err != nil {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -250,9 +249,24 @@ func (c *Checker) hostKeyError(key ssh.PublicKey, err error) error {
 	return fmt.Errorf("the host key of %s (%s) was not accepted: %w", address, shown, err)
 }
 
-// runScript runs the script in one session. It does without ssh.Session, which
-// sends nothing before the server has confirmed the command: a round trip more.
+// errNoGreeting means that a command ended without the script's first line.
+var errNoGreeting = errors.New("the check on the server ended early")
+
+// runScript runs the script. The bot needs to send it to root only: another user
+// sees most only through a forced command, for which a first attempt is made.
 func (c *Checker) runScript(ctx context.Context, client *ssh.Client, yield func(hello, section) bool) error {
+	if c.config.SSHUser != "root" {
+		if err := c.runCommand(ctx, client, installedCommand, yield); !errors.Is(err, errNoGreeting) {
+			return err
+		}
+	}
+	return c.runCommand(ctx, client, sentCommand, yield)
+}
+
+// runCommand runs a command that prints the script's output, in a session of its
+// own. It does without ssh.Session, which says nothing more before the server
+// has confirmed the command.
+func (c *Checker) runCommand(ctx context.Context, client *ssh.Client, line string, yield func(hello, section) bool) error {
 	channel, requests, err := client.OpenChannel("session", nil)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -260,6 +274,8 @@ func (c *Checker) runScript(ctx context.Context, client *ssh.Client, yield func(
 		}
 		return fmt.Errorf("the server let the bot log in but did not open a session: %w", err)
 	}
+	defer channel.Close()
+	// These two end with the connection, at the latest.
 	go ssh.DiscardRequests(requests)
 	complaint := make(chan string, 1)
 	go func() {
@@ -268,65 +284,33 @@ func (c *Checker) runScript(ctx context.Context, client *ssh.Client, yield func(
 		_, _ = io.Copy(io.Discard, channel.Stderr())
 		complaint <- string(text)
 	}()
-	complained := sync.OnceValue(func() string {
-		channel.Close()
-		client.Close()
-		return <-complaint
-	})
-	defer complained()
 
-	if _, err := channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{bootstrap})); err != nil {
+	if _, err := channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{line})); err != nil {
 		return fmt.Errorf("the check could not be started on the server: %w", err)
 	}
-	sent := false
-	send := func() error {
-		if sent {
-			return nil
-		}
-		sent = true
-		// A server that runs a check of its own need not take the script.
-		_, _ = io.WriteString(channel, script)
-		_ = channel.CloseWrite()
-		return nil
-	}
-	// Where the last check was made by a script that is installed on the server,
-	// none is sent unless it is asked for, which costs a round trip if it is.
-	if !c.installed.Load() {
-		_ = send()
-	}
-
+	// It has no input.
+	_ = channel.CloseWrite()
 	r := newReader(channel)
-	invited := false
-	r.invited = func() error {
-		invited = true
-		return send()
-	}
 	hello, err := r.hello()
-	if err == nil {
-		c.installed.Store(!invited)
-		for {
-			var s section
-			if s, err = r.section(); err != nil || !yield(hello, s) {
-				break
-			}
+	for err == nil {
+		var s section
+		if s, err = r.section(); err == nil && !yield(hello, s) {
+			return nil
 		}
 	}
 	switch {
-	case err == nil:
-		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("the check on the server did not finish %s", c.within(ctx))
-	case hello.nonce != "" && errors.Is(err, io.EOF):
-		return nil
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return err
+	case hello.nonce != "" && errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("what the check on the server found was cut off")
+	case hello.nonce != "":
+		return nil
 	}
-	said := r.noise
-	if text := command(complained(), maxName); text != "" {
-		said = text
+	// Where the output has ended, so have the complaints.
+	if said := cmp.Or(command(<-complaint, maxName), command(r.noise, maxName)); said != "" {
+		return fmt.Errorf("%w, saying %q", errNoGreeting, said)
 	}
-	if said != "" {
-		return fmt.Errorf("the check on the server ended early, saying %q", command(said, maxName))
-	}
-	return errors.New("the check on the server ended early without saying why")
+	return fmt.Errorf("%w without saying why", errNoGreeting)
 }

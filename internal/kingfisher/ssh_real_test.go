@@ -3,10 +3,10 @@ package kingfisher
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -161,42 +161,43 @@ func TestLogin(t *testing.T) {
 	})
 }
 
-// The script is installed behind a forced command: the server runs it whatever
-// is asked for, and the bot sends none once it has seen that.
+// The script is installed behind a forced command, as the user who may run
+// nothing else: the server runs it as root, and the bot sends none.
 func TestInstalledScript(t *testing.T) {
 	s := startServer(t, "", "")
 	s.run("cat >/run/kingfisher-busy <<'END'\n" + Script() + "END\nchmod 755 /run/kingfisher-busy")
-	// It counts what the script has left unread.
-	s.run("printf '#!/bin/sh\\n/run/kingfisher-busy\\nwc -c >>/run/sent\\n' >/run/forced; chmod 755 /run/forced")
+	// What stands for sudo: root's own key, behind the same command.
+	s.run(`printf '#!/bin/sh\necho "$SSH_ORIGINAL_COMMAND" >>/run/asked\nexec /run/kingfisher-busy\n' >/run/forced; chmod 755 /run/forced; touch /run/asked; chmod 666 /run/asked`)
 	key, err := os.ReadFile(s.path("authorized_keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, s.path("authorized_keys"), `restrict,command="/run/forced" `+string(key))
-	c, err := New(s.config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	sent := ""
-	for _, bytes := range []int{len(Script()), 0, 0} {
-		got := c.Busy(context.Background(), []string{deploytoken.CheckTmux}, nil)
-		if got.State() != deploytoken.Idle {
-			t.Fatalf("%s %q", got.State(), got.Checks[0].Reason)
+	for _, user := range []string{"alice", "root"} {
+		config := s.config()
+		config.SSHUser = user
+		if got := check(t, config, deploytoken.CheckTmux); got.State != deploytoken.Idle {
+			t.Errorf("as %s: %s %q", user, got.State, got.Reason)
 		}
-		sent = strings.TrimSpace(fmt.Sprintf("%s\n%d", sent, bytes))
-		eventually(t, "the end of the forced command", func() bool {
-			return s.run("cat /run/sent 2>/dev/null || true") == sent
+	}
+	asked := strings.Split(s.run("cat /run/asked"), "\n")
+	if len(asked) != 2 || asked[0] != "kingfisher-busy" {
+		t.Errorf("the server was asked for %q, want kingfisher-busy first", asked)
+	}
+}
+
+// The script, sent, needs nothing of the login shell but a pipe.
+func TestLoginShells(t *testing.T) {
+	s := startServer(t, "", "")
+	passwd := s.run("cat /etc/passwd")
+	for _, shell := range []string{"/bin/sh", "/bin/bash"} {
+		t.Run(filepath.Base(shell), func(t *testing.T) {
+			need(t, shell)
+			writeFile(t, s.path("passwd"), strings.Replace(passwd, "/root:/bin/bash", "/root:"+shell, 1)+"\n")
+			if got := check(t, s.config(), deploytoken.CheckTmux); got.State != deploytoken.Idle {
+				t.Errorf("%s %q", got.State, got.Reason)
+			}
 		})
-	}
-	// And back again: the script is sent once it is asked for.
-	writeFile(t, s.path("authorized_keys"), string(key))
-	for range 2 {
-		if got := c.Busy(context.Background(), []string{deploytoken.CheckTmux}, nil); got.State() != deploytoken.Idle {
-			t.Fatalf("%s %q", got.State(), got.Checks[0].Reason)
-		}
-		if c.installed.Load() {
-			t.Error("the bot did not see that the script is no longer installed")
-		}
 	}
 }
 
