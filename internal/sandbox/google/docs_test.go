@@ -416,3 +416,73 @@ func TestRequestsOfABatch(t *testing.T) {
 		t.Errorf("the styled run: %+v %+v", run, run.TextStyle)
 	}
 }
+
+func TestElementsAndStyles(t *testing.T) {
+	s := start(t, google.Config{})
+	c := signIn(t, s, bot)
+	d := newDocument(t, s, google.DocumentSpec{Tabs: []google.TabSpec{google.Tab("", google.Block{Heading: "HEADING_1", Paragraph: []google.Inline{
+		{Link: &google.RichLink{Title: "A page", URI: "https://example.com/p"}}, {Date: "Nov 23, 2026"}, {Image: true},
+		{Text: "styled", Style: google.Style{Underline: true, Strikethrough: true, SmallCaps: true, Link: "https://example.com", Color: "#ff0000", Background: "#0000ff", Font: "Lora", Size: 9, Offset: "SUPERSCRIPT"}},
+	}})}})
+	must(t, d.InsertChip(ann, "", 1, bob))
+	if d.Text() != "Bob RayA pageNov 23, 2026styled\n" {
+		t.Errorf("the document says %q", d.Text())
+	}
+	read := func() *docs.Document {
+		doc, err := c.docs.Documents.Get(d.ID()).Do()
+		must(t, err)
+		return doc
+	}
+	doc := read()
+	p := doc.Body.Content[1].Paragraph
+	e := p.Elements
+	if p.ParagraphStyle.NamedStyleType != "HEADING_1" || e[0].Person.PersonProperties.Name != "Bob Ray" || e[1].RichLink.RichLinkProperties.Uri != "https://example.com/p" ||
+		e[2].DateElement.DateElementProperties.DisplayText != "Nov 23, 2026" || doc.InlineObjects[e[3].InlineObjectElement.InlineObjectId].ObjectId == "" || e[3].EndIndex != 5 {
+		t.Errorf("elements: %+v", e)
+	}
+	style := e[4].TextRun.TextStyle
+	if !style.Underline || !style.Strikethrough || !style.SmallCaps || style.Link.Url != "https://example.com" || style.ForegroundColor.Color.RgbColor.Red != 1 ||
+		style.BackgroundColor.Color.RgbColor.Blue != 1 || style.WeightedFontFamily.FontFamily != "Lora" || style.FontSize.Magnitude != 9 || style.BaselineOffset != "SUPERSCRIPT" {
+		t.Errorf("style: %+v", style)
+	}
+	_, err := c.docs.Documents.BatchUpdate(d.ID(), guarded("",
+		&docs.Request{UpdateTextStyle: &docs.UpdateTextStyleRequest{Range: &docs.Range{StartIndex: 5, EndIndex: 11}, Fields: "*", TextStyle: &docs.TextStyle{
+			Bold: true, Link: &docs.Link{Url: "https://example.org"}, FontSize: &docs.Dimension{Magnitude: 12, Unit: "PT"}, WeightedFontFamily: &docs.WeightedFontFamily{FontFamily: "Arial"}}}},
+	)).Do()
+	must(t, err)
+	style = read().Body.Content[1].Paragraph.Elements[4].TextRun.TextStyle
+	if !style.Bold || style.Underline || style.Link.Url != "https://example.org" || style.FontSize.Magnitude != 12 || style.ForegroundColor != nil || style.WeightedFontFamily.FontFamily != "Arial" {
+		t.Errorf("style: %+v", style)
+	}
+	must(t, d.Delete(ann, "", 1, 4))
+	must(t, d.Apply(ann, google.Edit{Kind: google.MakeBold, Index: 1, End: 3}))
+	if d.Text() != "styled\n" {
+		t.Errorf("the document says %q", d.Text())
+	}
+}
+
+// TestOneOfManyGuardedWritesLands has several clients write at the same revision at once.
+func TestOneOfManyGuardedWritesLands(t *testing.T) {
+	s := start(t, google.Config{})
+	c := signIn(t, s, bot)
+	d := holderDocument(t, s)
+	id := revisionOf(t, c, d)
+	results := make(chan error)
+	for range 16 {
+		go func() {
+			_, err := c.docs.Documents.BatchUpdate(d.ID(), guarded(id, insert(10, "x"))).Do()
+			results <- err
+		}()
+	}
+	landed := 0
+	for range 16 {
+		if err := <-results; err == nil {
+			landed++
+		} else if e := apiError(t, err); !strings.HasSuffix(e.Message, "does not match the latest revision.") {
+			t.Error(e)
+		}
+	}
+	if landed != 1 || d.Holder() != "xNobody" {
+		t.Errorf("%d landed: %q", landed, d.Text())
+	}
+}

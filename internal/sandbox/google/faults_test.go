@@ -84,6 +84,10 @@ func TestCommitAfterTheClientLeft(t *testing.T) {
 		if err := <-left; !errors.Is(err, context.Canceled) {
 			t.Errorf("the client saw %v", err)
 		}
+		must(t, s.WaitFor(t.Context(), func() bool {
+			requests := s.Requests()
+			return requests[len(requests)-1].Left
+		}))
 		if edited {
 			must(t, d.SetHolder(ann, "Ann"))
 		}
@@ -144,6 +148,10 @@ func TestWhichRequestsAFaultBefalls(t *testing.T) {
 	}
 	if read(two) || read(one) {
 		t.Error("a fault of everything left something")
+	}
+	s.RemoveFault(id)
+	if read(one) || len(s.Faults()) != 1 {
+		t.Error("removing one fault removed another")
 	}
 	s.ClearFaults()
 	if !read(one) || len(s.Faults()) != 0 {

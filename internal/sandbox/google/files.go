@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 )
@@ -153,10 +154,9 @@ type Write struct {
 	// changes.
 	RevisionBefore int `json:"revision_before"`
 	RevisionAfter  int `json:"revision_after"`
-	// TextBefore and TextAfter are the text of a document, all tabs, as a reader sees it. A spreadsheet's
-	// are its rows as tab-separated values.
-	TextBefore string `json:"text_before"`
-	TextAfter  string `json:"text_after"`
+	// TextBefore and TextAfter are the text of a document, all tabs, as a reader sees it.
+	TextBefore string `json:"text_before,omitempty"`
+	TextAfter  string `json:"text_after,omitempty"`
 }
 
 // logWrite notes a commit and tells subscribers. s.mu is held.
@@ -206,6 +206,7 @@ func (s *Server) newFile(f *file) error {
 	if err := s.checkRoles(f.roles); err != nil {
 		return err
 	}
+	f.roles = maps.Clone(f.roles)
 	f.created = s.cfg.Clock()
 	f.modified = f.created
 	f.version = 1

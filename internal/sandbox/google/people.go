@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A Document is a handle on a document, for what people do with it in a browser and for looking at it.
@@ -92,9 +93,9 @@ func (c *content) holderText(label string) string {
 
 // cutLabel cuts a label off the start of a line, case and white space aside.
 func cutLabel(text, label string) (value string, ok bool) {
-	rest := strings.TrimLeft(text, " \t ")
-	for _, want := range strings.Fields(label) {
-		rest = strings.TrimLeft(rest, " \t ")
+	rest := text
+	for want := range strings.FieldsSeq(label) {
+		rest = strings.TrimLeftFunc(rest, unicode.IsSpace)
 		if len(rest) < len(want) || !strings.EqualFold(rest[:len(want)], want) {
 			return "", false
 		}

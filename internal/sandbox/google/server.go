@@ -1,6 +1,7 @@
 package google
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -242,6 +243,8 @@ type Request struct {
 	Revision int `json:"revision,omitempty"`
 	// Done says that the operation was carried out, whatever was answered.
 	Done bool `json:"done"`
+	// Left says that the client was gone before it could be answered.
+	Left bool `json:"left,omitempty"`
 }
 
 // Requests returns the requests that are remembered, the oldest first.
@@ -311,6 +314,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		select {
 		case <-t.C:
 		case <-r.Context().Done():
+			s.left(c)
 			return
 		}
 	}
@@ -327,10 +331,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		s.answer(w, c, nil, c.fault.failure())
 		return
 	case RateLimit:
-		s.answer(w, c, nil, quotaExceeded(c.service, "Read"))
+		s.answer(w, c, nil, quotaExceeded(c.service, cmp.Or(c.quota, "Read")))
 		return
 	case DelayRequest:
 		if !s.wait(ctx, c.fault) {
+			s.left(c)
 			return
 		}
 	}
@@ -358,6 +363,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		case o := <-done:
 			result, failed = o.result, o.failed
 		case <-ctx.Done():
+			s.left(c)
 			return
 		}
 	} else {
@@ -371,6 +377,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		return
 	case DelayAnswer:
 		if !s.wait(ctx, c.fault) {
+			s.left(c)
 			return
 		}
 	}
@@ -429,6 +436,13 @@ func (s *Server) updateRequest(c *call, change func(*Request)) {
 	}
 	change(&values[i])
 	s.notify(Change{Kind: "request", File: c.fileID, Seq: c.seq})
+}
+
+// left notes that nobody is there to be answered.
+func (s *Server) left(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.updateRequest(c, func(r *Request) { r.Left = true })
 }
 
 // answer sends a result, cut to the fields asked for, or an error.
@@ -516,6 +530,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 			return
 		default:
 			if !s.wait(ctx, c.fault) {
+				s.left(c)
 				return
 			}
 		}

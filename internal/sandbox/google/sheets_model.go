@@ -522,7 +522,7 @@ func parseCells(s string) (from, to place, ok bool) {
 
 func parseCell(s string) (place, bool) {
 	s = strings.ReplaceAll(s, "$", "")
-	letters := len(s) - len(strings.TrimLeft(strings.ToUpper(s), "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+	letters := len(s) - len(strings.TrimLeft(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
 	p := place{-1, -1}
 	if letters > 3 || s == "" {
 		return p, false

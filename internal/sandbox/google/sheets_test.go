@@ -240,6 +240,91 @@ func TestSpreadsheetBatches(t *testing.T) {
 	}
 }
 
+func TestRequestsOfASpreadsheetBatch(t *testing.T) {
+	s := start(t, google.Config{})
+	c := signIn(t, s, bot)
+	number, truth, formula, text := 5.0, true, "=A1", "t"
+	row := func(values ...*sheets.ExtendedValue) []*sheets.RowData {
+		r := &sheets.RowData{}
+		for _, v := range values {
+			r.Values = append(r.Values, &sheets.CellData{UserEnteredValue: v})
+		}
+		return []*sheets.RowData{r}
+	}
+	columns := func(from, to int64) *sheets.DimensionRange {
+		return &sheets.DimensionRange{Dimension: "COLUMNS", StartIndex: from, EndIndex: to}
+	}
+	lines := func(from, to int64) *sheets.DimensionRange {
+		return &sheets.DimensionRange{Dimension: "ROWS", StartIndex: from, EndIndex: to}
+	}
+	onSheet := metadata(6, "sheet")
+	onSheet.CreateDeveloperMetadata.DeveloperMetadata.Location = &sheets.DeveloperMetadataLocation{SheetId: 7}
+	for _, tt := range []struct {
+		name string
+		r    []*sheets.Request
+		want string // of the tab Log, then the tabs; starting with "!", part of the error
+	}{
+		{"every kind of value", []*sheets.Request{{AppendCells: &sheets.AppendCellsRequest{Fields: "*", Rows: row(
+			&sheets.ExtendedValue{NumberValue: &number}, &sheets.ExtendedValue{BoolValue: &truth}, &sheets.ExtendedValue{FormulaValue: &formula}, &sheets.ExtendedValue{StringValue: &text}, nil)}}},
+			"a,b|c,d|5,TRUE,Loading...,t Log Other"},
+		{"a formula that is none", []*sheets.Request{{AppendCells: &sheets.AppendCellsRequest{Fields: "*", Rows: row(&sheets.ExtendedValue{FormulaValue: &text})}}}, "!must start with '='"},
+		{"an error for a value", []*sheets.Request{{AppendCells: &sheets.AppendCellsRequest{Fields: "*", Rows: row(&sheets.ExtendedValue{ErrorValue: &sheets.ErrorValue{}})}}}, "!error values"},
+		{"fill a range and clear its rest", []*sheets.Request{{UpdateCells: &sheets.UpdateCellsRequest{Fields: "userEnteredValue",
+			Range: &sheets.GridRange{EndRowIndex: 2, EndColumnIndex: 2}, Rows: row(&sheets.ExtendedValue{NumberValue: &number})}}}, "5 Log Other"},
+		{"more than the range", []*sheets.Request{{UpdateCells: &sheets.UpdateCellsRequest{Fields: "userEnteredValue",
+			Range: &sheets.GridRange{EndRowIndex: 1, EndColumnIndex: 1}, Rows: row(nil, nil)}}}, "!beyond the last requested column"},
+		{"outside the grid", []*sheets.Request{{UpdateCells: &sheets.UpdateCellsRequest{Fields: "*", Range: &sheets.GridRange{StartRowIndex: 5000, EndRowIndex: 5001}}}}, "!exceeds grid limits"},
+		{"neither start nor range", []*sheets.Request{{UpdateCells: &sheets.UpdateCellsRequest{Fields: "*"}}}, "!exactly one of start and range"},
+		{"repeat", []*sheets.Request{{RepeatCell: &sheets.RepeatCellRequest{Fields: "userEnteredValue",
+			Range: &sheets.GridRange{EndRowIndex: 2, StartColumnIndex: 1, EndColumnIndex: 2}, Cell: &sheets.CellData{UserEnteredValue: &sheets.ExtendedValue{StringValue: &text}}}}}, "a,t|c,t Log Other"},
+		{"a number format that is none", []*sheets.Request{{RepeatCell: &sheets.RepeatCellRequest{Fields: "userEnteredFormat.numberFormat",
+			Range: &sheets.GridRange{EndRowIndex: 1}, Cell: &sheets.CellData{UserEnteredFormat: &sheets.CellFormat{NumberFormat: &sheets.NumberFormat{Type: "nonsense"}}}}}}, "!Invalid number format"},
+		{"insert columns", []*sheets.Request{{InsertDimension: &sheets.InsertDimensionRequest{Range: columns(1, 2)}}}, "a,,b|c,,d Log Other"},
+		{"insert rows", []*sheets.Request{{InsertDimension: &sheets.InsertDimensionRequest{Range: lines(1, 2)}}}, "a,b||c,d Log Other"},
+		{"insert too many", []*sheets.Request{{InsertDimension: &sheets.InsertDimensionRequest{Range: lines(1, 1<<40)}}}, "!above the limit"},
+		{"insert nothing", []*sheets.Request{{InsertDimension: &sheets.InsertDimensionRequest{Range: lines(1, 1)}}}, "!must not be empty"},
+		{"delete a column", []*sheets.Request{{DeleteDimension: &sheets.DeleteDimensionRequest{Range: columns(0, 1)}}}, "b|d Log Other"},
+		{"delete what isn't there", []*sheets.Request{{DeleteDimension: &sheets.DeleteDimensionRequest{Range: columns(90, 91)}}}, "!Cannot delete"},
+		{"append rows, which hold nothing", []*sheets.Request{{AppendDimension: &sheets.AppendDimensionRequest{Dimension: "ROWS", Length: 5}}}, "a,b|c,d Log Other"},
+		{"append too many", []*sheets.Request{{AppendDimension: &sheets.AppendDimensionRequest{Dimension: "ROWS", Length: 1 << 40}}}, "!above the limit"},
+		{"delete a tab with its metadata", []*sheets.Request{onSheet, {DeleteSheet: &sheets.DeleteSheetRequest{SheetId: 7}}}, "a,b|c,d Log"},
+		{"delete every tab", []*sheets.Request{{DeleteSheet: &sheets.DeleteSheetRequest{SheetId: 7}}, {DeleteSheet: &sheets.DeleteSheetRequest{}}}, "!You can't remove all the sheets"},
+		{"move a tab", []*sheets.Request{{UpdateSheetProperties: &sheets.UpdateSheetPropertiesRequest{Fields: "index", Properties: &sheets.SheetProperties{SheetId: 7}}}}, "a,b|c,d Other Log"},
+		{"shrink a tab", []*sheets.Request{{UpdateSheetProperties: &sheets.UpdateSheetPropertiesRequest{Fields: "gridProperties(rowCount,columnCount)",
+			Properties: &sheets.SheetProperties{GridProperties: &sheets.GridProperties{RowCount: 1, ColumnCount: 1}}}}}, "a Log Other"},
+		{"a tab without a name", []*sheets.Request{{UpdateSheetProperties: &sheets.UpdateSheetPropertiesRequest{Fields: "title", Properties: &sheets.SheetProperties{}}}}, "!can't be empty"},
+		{"delete metadata", []*sheets.Request{onSheet, metadata(5, "x"), {DeleteDeveloperMetadata: &sheets.DeleteDeveloperMetadataRequest{DataFilter: &sheets.DataFilter{
+			DeveloperMetadataLookup: &sheets.DeveloperMetadataLookup{MetadataLocation: &sheets.DeveloperMetadataLocation{SheetId: 7}}}}},
+			{DeleteDeveloperMetadata: &sheets.DeleteDeveloperMetadataRequest{DataFilter: &sheets.DataFilter{DeveloperMetadataLookup: &sheets.DeveloperMetadataLookup{LocationType: "SPREADSHEET"}}}}}, "a,b|c,d Log Other"},
+		{"what isn't implemented", []*sheets.Request{{SortRange: &sheets.SortRangeRequest{}}}, "!not implemented"},
+		{"nothing", nil, "!Must specify at least one request."},
+	} {
+		p := newSpreadsheet(t, s, google.SheetSpec{Title: "Log", Rows: [][]any{{"a", "b"}, {"c", "d"}}}, google.SheetSpec{ID: 7, Title: "Other"})
+		answer, err := c.sheets.Spreadsheets.BatchUpdate(p.ID(), &sheets.BatchUpdateSpreadsheetRequest{Requests: tt.r, IncludeSpreadsheetInResponse: true}).Do()
+		if wrong, refused := strings.CutPrefix(tt.want, "!"); refused {
+			if e := apiError(t, err); !strings.Contains(e.Message, wrong) || p.Revision() != 1 {
+				t.Errorf("%s: %v", tt.name, e)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if got := rows(p, "Log") + " " + strings.Join(p.Tabs(), " "); got != tt.want || len(p.Metadata()) != 0 || len(answer.UpdatedSpreadsheet.Sheets) != len(p.Tabs()) {
+			t.Errorf("%s: got %q with %+v, want %q", tt.name, got, p.Metadata(), tt.want)
+		}
+	}
+	p := newSpreadsheet(t, s)
+	_, err := c.sheets.Spreadsheets.BatchUpdate(p.ID(), &sheets.BatchUpdateSpreadsheetRequest{Requests: []*sheets.Request{{UpdateSpreadsheetProperties: &sheets.UpdateSpreadsheetPropertiesRequest{
+		Fields: "title,timeZone", Properties: &sheets.SpreadsheetProperties{Title: "Renamed", TimeZone: "Europe/Paris"}}}}}).Do()
+	must(t, err)
+	got, err := c.sheets.Spreadsheets.Get(p.ID()).Fields("properties(title,timeZone)").Do()
+	if err != nil || got.Properties.Title != "Renamed" || got.Properties.TimeZone != "Europe/Paris" {
+		t.Errorf("properties: %+v, %v", got, err)
+	}
+}
+
 func TestReadingSpreadsheets(t *testing.T) {
 	s := start(t, google.Config{})
 	c := signIn(t, s, bot)

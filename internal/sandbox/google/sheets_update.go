@@ -440,11 +440,17 @@ func (u *bookUpdate) insertDimension(r *sheets.InsertDimensionRequest) *apiError
 		if start > s.rows {
 			return invalid("Cannot insert rows at %d: the sheet has %d.", start, s.rows)
 		}
+		if failed := fits(s.rows+n, s.columns); failed != nil {
+			return failed
+		}
 		u.insertRows(s, start, n)
 		return nil
 	}
 	if start > s.columns {
 		return invalid("Cannot insert columns at %d: the sheet has %d.", start, s.columns)
+	}
+	if failed := fits(s.rows, s.columns+n); failed != nil {
+		return failed
 	}
 	s.columns += n
 	for i, row := range s.cells {
@@ -461,17 +467,28 @@ func (u *bookUpdate) appendDimension(r *sheets.AppendDimensionRequest) *apiError
 	if failed != nil {
 		return failed
 	}
+	rows, columns := s.rows, s.columns
 	switch {
 	case r.Length <= 0:
 		return invalid("The length must be positive.")
-	case int64(s.rows)*int64(s.columns)+r.Length > maxCells:
-		return invalid("This action would increase the number of cells in the workbook above the limit of %d cells.", maxCells)
 	case r.Dimension == "ROWS":
-		s.rows += int(r.Length)
+		rows += int(r.Length)
 	case r.Dimension == "COLUMNS":
-		s.columns += int(r.Length)
+		columns += int(r.Length)
 	default:
 		return invalid("Must specify a dimension.")
+	}
+	if failed := fits(rows, columns); failed != nil {
+		return failed
+	}
+	s.rows, s.columns = rows, columns
+	return nil
+}
+
+// fits says why a grid can't be of a size.
+func fits(rows, columns int) *apiError {
+	if rows > maxCells || columns > maxCells || rows*columns > maxCells {
+		return invalid("This action would increase the number of cells in the workbook above the limit of %d cells.", maxCells)
 	}
 	return nil
 }
@@ -534,8 +551,8 @@ func (u *bookUpdate) addSheet(r *sheets.AddSheetRequest) (*sheets.Response, *api
 		}
 		s.frozen = int(g.FrozenRowCount)
 	}
-	if int64(s.rows)*int64(s.columns) > maxCells {
-		return nil, invalid("This action would increase the number of cells in the workbook above the limit of %d cells.", maxCells)
+	if failed := fits(s.rows, s.columns); failed != nil {
+		return nil, failed
 	}
 	at := len(u.sheets)
 	if p.Index > 0 {
@@ -626,6 +643,7 @@ func (u *bookUpdate) updateSheet(r *sheets.UpdateSheetPropertiesRequest) *apiErr
 				s.cells[i] = row[:min(len(row), s.columns)]
 			}
 		}
+		return fits(s.rows, s.columns)
 	}
 	return nil
 }
