@@ -35,10 +35,11 @@ func (c *Checker) inspect(ctx context.Context, yield func(hello, section) bool) 
 	if err != nil {
 		return c.fileError("known_hosts file", c.config.KnownHostsFile, "kingfisher.ssh.known_hosts_file", err)
 	}
-	conn, err := c.dial(ctx)
+	dialled, err := c.dial(ctx)
 	if err != nil {
 		return err
 	}
+	conn := promptConn{dialled}
 	defer conn.Close()
 	// Whatever waits for the server ends with the connection.
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -53,6 +54,15 @@ func (c *Checker) inspect(ctx context.Context, yield func(hello, section) bool) 
 		_ = client.Wait()
 	}()
 	return c.runScript(ctx, client, yield)
+}
+
+// A promptConn acknowledges what it receives at once.
+type promptConn struct{ net.Conn }
+
+func (c promptConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	acknowledge(c.Conn)
+	return n, err
 }
 
 // signer reads the key that the bot logs in with, afresh each time, so that
