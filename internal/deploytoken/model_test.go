@@ -147,15 +147,10 @@ type modelDocument struct {
 	r *replica
 }
 
-var (
-	modelAmbiguous = &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: "Google gave no answer."}
-	modelDown      = &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "It can't be reached."}
-)
-
 func (d modelDocument) Read(ctx context.Context) (deploytoken.Reading, error) {
 	time.Sleep(time.Duration(d.r.upTo(300)) * time.Millisecond)
 	if ctx.Err() != nil || d.r.chance(3) {
-		return deploytoken.Reading{}, modelDown
+		return deploytoken.Reading{}, unreachable
 	}
 	return d.paper.Read(ctx)
 }
@@ -166,28 +161,28 @@ func (d modelDocument) Write(ctx context.Context, batch deploytoken.Batch) error
 		return err
 	}
 	if ctx.Err() != nil {
-		return modelDown
+		return unreachable
 	}
 	time.Sleep(time.Duration(d.r.upTo(300)) * time.Millisecond)
 	switch {
 	case d.r.chance(5):
 		d.r.edit([]string{"Nobody", "Bob", ""}[d.r.upTo(3)])
 	case d.r.chance(3):
-		return modelDown
+		return unreachable
 	case d.r.chance(3):
 		return deploytoken.ErrGuardUnusable
 	case d.r.chance(10):
-		return modelAmbiguous
+		return noAnswer
 	case d.r.chance(10):
 		d.r.late.Go(func() {
 			time.Sleep(time.Duration(d.r.upTo(60)) * time.Second)
 			d.r.land(b)
 		})
-		return modelAmbiguous
+		return noAnswer
 	}
 	err := d.r.land(b)
 	if err == nil && (ctx.Err() != nil || d.r.chance(15)) {
-		return modelAmbiguous
+		return noAnswer
 	}
 	return err
 }
@@ -202,13 +197,13 @@ type modelLedger struct {
 // loses its answer.
 func (l modelLedger) unsure(f func() error) error {
 	if l.r.ctx.Err() != nil || l.r.chance(2) {
-		return modelDown
+		return unreachable
 	}
 	if err := f(); err != nil {
 		return err
 	}
 	if l.r.ctx.Err() != nil || l.r.chance(2) {
-		return modelDown
+		return unreachable
 	}
 	return nil
 }

@@ -179,6 +179,15 @@ type team struct {
 	n     int
 }
 
+// The faults of what the bot calls.
+var (
+	noAnswer    = &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: "Google gave no answer."}
+	unreachable = &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "It can't be reached."}
+)
+
+// unanswered is the fault by which every write is lost, and nobody told so.
+func unanswered(int, paperBatch) paperFault { return paperFault{lost: true, err: noAnswer} }
+
 const ana, bob, ann = "UANA", "UBOB", "UANN"
 
 func newTeam(t *testing.T) *team {
@@ -199,9 +208,12 @@ func (m *team) start() *team {
 	return m
 }
 
-func (m *team) service() *deploytoken.Service {
+func (m *team) service() *deploytoken.Service { return m.over(m.store) }
+
+// over returns a service on the same document and people, over that ledger.
+func (m *team) over(l deploytoken.Ledger) *deploytoken.Service {
 	return deploytoken.New(deploytoken.Config{
-		Document: m.paper, Directory: people{ana: "Ana Díaz", bob: "Bob Ray", ann: "Ann Ray"}, Ledger: m.store,
+		Document: m.paper, Directory: people{ana: "Ana Díaz", bob: "Bob Ray", ann: "Ann Ray"}, Ledger: l,
 		Channel: "C1", StaleAfter: 2 * time.Hour, WatchInterval: 15 * time.Second,
 	})
 }
@@ -262,6 +274,14 @@ func (m *team) record() deploytoken.Record {
 		m.t.Fatal(err)
 	}
 	return r
+}
+
+// recover settles and does what was left.
+func (m *team) recover() {
+	m.t.Helper()
+	if err := m.Recover(context.Background()); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 func (m *team) watch() time.Duration {
@@ -515,7 +535,6 @@ func TestConflicts(t *testing.T) {
 }
 
 func TestAmbiguousWrites(t *testing.T) {
-	ambiguous := &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: "Google gave no answer."}
 	once := func(f paperFault) func(int, paperBatch) paperFault {
 		return func(n int, _ paperBatch) paperFault {
 			if n == 1 {
@@ -525,18 +544,18 @@ func TestAmbiguousWrites(t *testing.T) {
 		}
 	}
 	scenario(t, "it landed, and the answer was lost", func(m *team) {
-		m.paper.fault = once(paperFault{err: ambiguous})
+		m.paper.fault = once(paperFault{err: noAnswer})
 		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
 		if len(m.paper.writes) != 1 {
 			m.t.Errorf("%d writes landed", len(m.paper.writes))
 		}
 	})
 	scenario(t, "it was lost, and lands the second time", func(m *team) {
-		m.paper.fault = once(paperFault{lost: true, err: ambiguous})
+		m.paper.fault = once(paperFault{lost: true, err: noAnswer})
 		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
 	})
 	scenario(t, "it was lost, and someone else's name stands there since", func(m *team) {
-		m.paper.fault = once(paperFault{first: func() { m.paper.edit("Bob Ray") }, lost: true, err: ambiguous})
+		m.paper.fault = once(paperFault{first: func() { m.paper.edit("Bob Ray") }, lost: true, err: noAnswer})
 		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeSuperseded)
 		m.says("Bob Ray")
 		m.notice()
@@ -548,7 +567,7 @@ func TestAmbiguousWrites(t *testing.T) {
 		m.paper.fault = func(n int, b paperBatch) paperFault {
 			switch n {
 			case 1:
-				return paperFault{err: ambiguous}
+				return paperFault{err: noAnswer}
 			case 2:
 				return paperFault{first: func() { m.paper.edit("Bob Ray") }}
 			}
@@ -564,7 +583,7 @@ func TestAmbiguousWrites(t *testing.T) {
 		m.paper.fault = func(n int, b paperBatch) paperFault {
 			switch n {
 			case 1:
-				return paperFault{err: ambiguous}
+				return paperFault{err: noAnswer}
 			case 2:
 				return paperFault{lost: true, err: deploytoken.ErrGuardUnusable}
 			}
@@ -576,7 +595,7 @@ func TestAmbiguousWrites(t *testing.T) {
 		m.paper.fault = func(n int, b paperBatch) paperFault {
 			switch n {
 			case 1:
-				return paperFault{lost: true, err: ambiguous}
+				return paperFault{lost: true, err: noAnswer}
 			case 2:
 				return paperFault{lost: true, err: deploytoken.ErrGuardUnusable}
 			}
@@ -588,7 +607,7 @@ func TestAmbiguousWrites(t *testing.T) {
 		}
 	})
 	scenario(t, "no answer for long: pending, then settled", func(m *team) {
-		m.paper.fault = func(n int, b paperBatch) paperFault { return paperFault{lost: true, err: ambiguous} }
+		m.paper.fault = unanswered
 		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
 		m.Do(context.Background(), c)
 		m.expect(m.outcome(c.ID), "")
@@ -600,14 +619,12 @@ func TestAmbiguousWrites(t *testing.T) {
 			m.t.Errorf("watched while a write may land: %v", again)
 		}
 		m.paper.fault = nil
-		if err := m.Recover(context.Background()); err != nil {
-			m.t.Fatal(err)
-		}
+		m.recover()
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
 		m.told("channel:C1 taken", "person:UANA answer taken")
 	})
 	scenario(t, "others wait for a write that may land", func(m *team) {
-		m.paper.fault = func(n int, b paperBatch) paperFault { return paperFault{lost: true, err: ambiguous} }
+		m.paper.fault = unanswered
 		m.Do(context.Background(), m.accept(m.command(deploytoken.KindTake, ana, "")))
 		m.expect(m.do(deploytoken.KindTake, bob, ""), deploytoken.OutcomeTooLate)
 		m.says("Nobody")
@@ -615,21 +632,20 @@ func TestAmbiguousWrites(t *testing.T) {
 }
 
 func TestRestart(t *testing.T) {
-	ambiguous := &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: "Google gave no answer."}
 	// die makes the write with the given number the last thing that happens.
 	die := func(m *team, lost bool) func(int, paperBatch) paperFault {
 		return func(int, paperBatch) paperFault {
-			return paperFault{lost: lost, first: func() { m.store.Close() }, err: ambiguous}
+			return paperFault{lost: lost, first: func() { m.store.Close() }, err: noAnswer}
 		}
 	}
 	for _, lost := range []bool{false, true} {
 		scenario(t, fmt.Sprintf("killed during a take's write, lost %v", lost), func(m *team) {
 			m.paper.fault = die(m, lost)
 			c := m.accept(m.command(deploytoken.KindTake, ana, ""))
-			m.Do(expiring(m.t), c)
+			m.Do(expiring(m.t, time.Second), c)
 			m.paper.fault = nil
 			m.restart()
-			m.Recover(context.Background())
+			m.recover()
 			m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
 			m.says("Ana Díaz")
 			m.told("channel:C1 taken", "person:UANA answer taken")
@@ -639,11 +655,11 @@ func TestRestart(t *testing.T) {
 			m.delivered()
 			m.paper.fault = die(m, lost)
 			c := m.accept(m.command(deploytoken.KindRelease, ana, "done"))
-			m.Do(expiring(m.t), c)
+			m.Do(expiring(m.t, time.Second), c)
 			m.paper.fault = nil
 			m.restart()
 			time.Sleep(time.Hour)
-			m.Recover(context.Background())
+			m.recover()
 			m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
 			m.says("Nobody")
 			m.told("channel:C1 retired", "channel:C1 released", "person:UANA answer released", "sheet row")
@@ -652,14 +668,14 @@ func TestRestart(t *testing.T) {
 	scenario(t, "a command that was accepted and left", func(m *team) {
 		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
 		m.restart()
-		m.Recover(context.Background())
+		m.recover()
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
 	})
 	scenario(t, "a take that was left for too long", func(m *team) {
 		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
 		m.restart()
 		time.Sleep(time.Hour)
-		m.Recover(context.Background())
+		m.recover()
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeTooLate)
 		m.says("Nobody")
 	})
@@ -693,9 +709,9 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// expiring is a context that ends soon, as a process that is killed does.
-func expiring(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+// expiring is a context that ends after d, as a process that is killed does.
+func expiring(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -904,19 +920,18 @@ func TestRemind(t *testing.T) {
 }
 
 func TestUnavailable(t *testing.T) {
-	down := &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Google can't be reached."}
 	scenario(t, "a short outage is sat out", func(m *team) {
 		n := 0
 		m.paper.readFault = func() error {
 			if n++; n < 3 {
-				return down
+				return unreachable
 			}
 			return nil
 		}
 		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
 	})
 	scenario(t, "a longer one is told", func(m *team) {
-		m.paper.readFault = func() error { return down }
+		m.paper.readFault = func() error { return unreachable }
 		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeRefused)
 		if _, err := m.Status(context.Background()); !errors.Is(err, deploytoken.ErrUnavailable) {
 			m.t.Errorf("status: %v", err)

@@ -1,0 +1,320 @@
+package deploytoken_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+	"github.com/open-contracting/deploytoken/internal/ledger"
+)
+
+// lossy is a store with hooks where a call or its answer may get lost, or
+// somebody else be quicker. Each hook may be nil.
+type lossy struct {
+	*ledger.Store
+	// looking is called before a command is looked up.
+	looking func()
+	// opened is called once an intent is open; its error is the answer.
+	opened func() error
+	// committing is called before a change is made; its error refuses it.
+	committing func(deploytoken.Change) error
+}
+
+func (l *lossy) Command(ctx context.Context, id string) (*deploytoken.Command, deploytoken.Outcome, error) {
+	if l.looking != nil {
+		l.looking()
+	}
+	return l.Store.Command(ctx, id)
+}
+
+func (l *lossy) OpenIntent(ctx context.Context, i deploytoken.Intent, seq int64, ttl time.Duration) (deploytoken.Intent, error) {
+	i, err := l.Store.OpenIntent(ctx, i, seq, ttl)
+	if err == nil && l.opened != nil {
+		err = l.opened()
+	}
+	return i, err
+}
+
+func (l *lossy) Commit(ctx context.Context, c deploytoken.Change) error {
+	if l.committing != nil {
+		if err := l.committing(c); err != nil {
+			return err
+		}
+	}
+	return l.Store.Commit(ctx, c)
+}
+
+// once returns a hook that fails the first time.
+func once(err error) func() error {
+	return func() error {
+		now := err
+		err = nil
+		return now
+	}
+}
+
+func TestLostAnswers(t *testing.T) {
+	scenario(t, "nothing is said of an intent that the store opened and didn't confirm, while the document is down", func(m *team) {
+		m.Service = m.over(&lossy{Store: m.store, opened: once(unreachable)})
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		time.Sleep(time.Second)
+		m.Status(context.Background()) // the reading that the take is decided on
+		m.paper.readFault = func() error { return unreachable }
+		m.Do(expiring(m.t, time.Minute), c)
+		m.expect(m.outcome(c.ID), "")
+		m.paper.readFault = nil
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+		m.says("Ana Díaz")
+	})
+	scenario(t, "a command isn't refused while an intent of its own is open", func(m *team) {
+		m.do(deploytoken.KindTake, bob, "")
+		m.Service = m.over(&lossy{Store: m.store, opened: once(unreachable)})
+		m.paper.fault = unanswered
+		c := m.accept(m.command(deploytoken.KindRelease, bob, ""))
+		m.Do(expiring(m.t, 3*time.Minute), c)
+		m.expect(m.outcome(c.ID), "")
+		m.paper.fault = nil
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
+	})
+	scenario(t, "a conflict with one's own write is recognised, also if nothing can be read after it", func(m *team) {
+		m.paper.fault = func(_ int, b paperBatch) paperFault {
+			m.paper.land(b)
+			m.paper.readFault = func() error { return unreachable }
+			return paperFault{lost: true, err: deploytoken.ErrConflict}
+		}
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), "")
+		m.paper.fault, m.paper.readFault = nil, nil
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "a rewrite whose answer was lost is given up once the document says so", func(m *team) {
+		m.paper.fault = unanswered
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), "")
+		rewrites := 0
+		m.paper.fault = func(_ int, b paperBatch) paperFault {
+			if b.Value == b.Read {
+				if rewrites++; rewrites == 1 {
+					return paperFault{err: noAnswer}
+				}
+			} else if b.Revision == 1 {
+				return paperFault{lost: true, err: deploytoken.ErrGuardUnusable}
+			}
+			return paperFault{}
+		}
+		for range 5 {
+			m.Recover(context.Background())
+			time.Sleep(2 * time.Second)
+		}
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+		if m.record().IntentOpen {
+			m.t.Error("the intent is open")
+		}
+	})
+	scenario(t, "a take that was left doesn't land when its time has passed", func(m *team) {
+		m.paper.fault = unanswered
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Do(expiring(m.t, time.Second), c)
+		m.paper.fault = nil
+		m.restart()
+		time.Sleep(time.Hour)
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTooLate)
+		m.says("Nobody")
+	})
+	scenario(t, "a reminder isn't lost to an observation made meanwhile", func(m *team) {
+		l := &lossy{Store: m.store}
+		m.Service = m.over(l)
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		time.Sleep(3 * time.Hour)
+		l.committing = func(deploytoken.Change) error {
+			l.committing = nil
+			now := time.Now()
+			return m.store.Commit(context.Background(), deploytoken.Change{Document: "doc", IfSeq: -1, At: now, Observed: now})
+		}
+		if err := m.Remind(context.Background(), time.Now().Add(30*time.Minute)); err != nil {
+			m.t.Fatal(err)
+		}
+		m.told("channel:C1 reminder")
+	})
+}
+
+func TestWhileAWriteMayLand(t *testing.T) {
+	// takePending leaves a take of ana's without an answer.
+	takePending := func(m *team) deploytoken.Command {
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), "")
+		return c
+	}
+	// waits does a command for a while, and holds that it has no answer yet.
+	waits := func(m *team, kind deploytoken.Kind, person string) deploytoken.Command {
+		c := m.accept(m.command(kind, person, ""))
+		m.Do(expiring(m.t, 10*time.Second), c)
+		m.expect(m.outcome(c.ID), "")
+		return c
+	}
+	scenario(t, "nobody is told that the token is free", func(m *team) {
+		m.paper.fault = unanswered
+		takePending(m)
+		waits(m, deploytoken.KindRelease, ana)
+	})
+	scenario(t, "nobody is told that the document is unclear", func(m *team) {
+		m.watch()
+		m.paper.edit("Ana")
+		m.notice()
+		m.do(deploytoken.KindRelease, ana, "")
+		m.paper.sent = 0
+		m.paper.fault = func(n int, _ paperBatch) paperFault { return paperFault{lost: n > 1, err: noAnswer} }
+		takePending(m)
+		m.says("Ana Díaz")
+		waits(m, deploytoken.KindTake, bob)
+	})
+	scenario(t, "a second release doesn't take the place of the first one in the row", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		id := m.record().Holding.ID
+		m.paper.fault = func(n int, _ paperBatch) paperFault { return paperFault{lost: n > 2, err: noAnswer} }
+		c := m.accept(m.command(deploytoken.KindRelease, ana, "upgraded"))
+		m.Do(context.Background(), c)
+		m.says("Nobody")
+		waits(m, deploytoken.KindRelease, ana)
+		m.paper.fault = nil
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
+		if h, err := m.store.Holding(context.Background(), id); err != nil || h.Summary != "upgraded" || h.EndedByHand {
+			m.t.Errorf("holding %+v %v", h, err)
+		}
+	})
+	scenario(t, "commands that were left wait until it is settled", func(m *team) {
+		m.paper.fault = unanswered
+		left := m.accept(m.command(deploytoken.KindTake, bob, ""))
+		c := takePending(m)
+		m.restart()
+		m.Recover(context.Background())
+		m.expect(m.outcome(left.ID), "")
+		m.paper.fault = nil
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+		m.expect(m.outcome(left.ID), deploytoken.OutcomeHeld)
+	})
+	scenario(t, "nobody is told that it is pending once another process has settled it", func(m *team) {
+		m.store.Close()
+		open := func(owner string) *ledger.Store {
+			store, err := ledger.Open(context.Background(), m.url, ledger.Options{Owner: owner})
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			m.t.Cleanup(func() { store.Close() })
+			return store
+		}
+		m.store = open("other")
+		m.Service = m.service()
+		l := &lossy{Store: open("suspended")}
+		suspended := m.over(l)
+		l.looking = func() {
+			if !m.record().IntentOpen {
+				return
+			}
+			// It is suspended here until its time has passed.
+			l.looking = nil
+			open("suspended").Close()
+			m.paper.fault = nil
+			m.recover()
+		}
+		m.paper.fault = unanswered
+		c := m.command(deploytoken.KindTake, ana, "")
+		if _, err := suspended.Accept(context.Background(), c); err != nil {
+			m.t.Fatal(err)
+		}
+		suspended.Do(context.Background(), c)
+		m.told("channel:C1 taken", "person:UANA answer taken")
+	})
+}
+
+func TestWhichHolding(t *testing.T) {
+	scenario(t, "a release means the holding that lasts when it comes, named or not", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		c := m.command(deploytoken.KindRelease, ana, "")
+		m.Accept(context.Background(), c) // which names the document, too
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
+	})
+	scenario(t, "a release means a name that was typed before it and recorded after it", func(m *team) {
+		m.watch()
+		m.paper.edit("Ana")
+		m.watch()
+		time.Sleep(5 * time.Second)
+		c := m.accept(m.command(deploytoken.KindRelease, ana, ""))
+		time.Sleep(time.Millisecond)
+		m.watch()
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
+	})
+	scenario(t, "a release that was left for long doesn't end a holding typed since", func(m *team) {
+		m.watch()
+		c := m.accept(m.command(deploytoken.KindRelease, ana, ""))
+		m.restart()
+		time.Sleep(time.Hour)
+		m.paper.edit("Ana Díaz")
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeEnded)
+		m.says("Ana Díaz")
+	})
+	scenario(t, "a release that was left doesn't end another holding of the same name", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		c := m.accept(m.command(deploytoken.KindRelease, ana, ""))
+		m.restart()
+		m.paper.edit("Nobody")
+		m.notice()
+		m.paper.edit("Ana Díaz")
+		m.notice()
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeEnded)
+		m.says("Ana Díaz")
+	})
+	scenario(t, "what was adopted for a release is what it means when it is done again", func(m *team) {
+		m.watch()
+		m.paper.edit("Ana")
+		m.paper.fault = unanswered
+		c := m.accept(m.command(deploytoken.KindRelease, ana, ""))
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), "")
+		m.paper.edit("Ana") // the revision moves on, and the write can't land any more
+		m.paper.fault = nil
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
+	})
+	scenario(t, "a release works after the first name was made the whole name", func(m *team) {
+		m.watch()
+		m.paper.edit("Ana")
+		m.notice()
+		m.paper.edit("Ana Díaz")
+		m.notice()
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeReleased)
+	})
+	scenario(t, "a take decided on what was read before one's own take begins nothing", func(m *team) {
+		other := m.service()
+		other.Watch(context.Background()) // sees Nobody
+		m.do(deploytoken.KindTake, bob, "the registry")
+		id := m.record().Holding.ID
+		m.paper.sent, m.paper.fault = 0, func(n int, _ paperBatch) paperFault {
+			if n == 1 {
+				return paperFault{lost: true, err: noAnswer}
+			}
+			return paperFault{}
+		}
+		c := m.accept(m.command(deploytoken.KindTake, bob, ""))
+		other.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeAlreadyYours)
+		if h := m.record().Holding; h == nil || h.ID != id {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+}
