@@ -238,12 +238,15 @@ func TestDeletedMessageIsNotEdited(t *testing.T) {
 func TestSummaryIsNoMessageToEdit(t *testing.T) {
 	s := startSlack(t, workspaceOf())
 	d := lateSummary()
-	d.Key, d.Destination, d.At, d.Attempt = "began:h1", deploytoken.ToChannel(sandboxChannel), noon, 1
-	if r := deliver(t, delivererOf(s), d); r != (deploytoken.Receipt{}) {
-		t.Errorf("receipt %+v", r)
+	d.Key, d.Destination, d.At = "began:h1", deploytoken.ToChannel(sandboxChannel), noon
+	// The second attempt finds what the first has posted.
+	for d.Attempt = 1; d.Attempt <= 2; d.Attempt++ {
+		if r := deliver(t, delivererOf(s), d); r != (deploytoken.Receipt{}) {
+			t.Errorf("attempt %d: receipt %+v", d.Attempt, r)
+		}
 	}
 	m := s.Messages(sandboxChannel)
-	if len(m) != 1 || !strings.Contains(m[0].Text, "Carol Clark took the deploy token") {
+	if len(m) != 1 || !strings.Contains(m[0].Text, "Carol Wu took the deploy token") {
 		t.Errorf("messages %+v", m)
 	}
 }
