@@ -238,7 +238,7 @@ func TestDeletedMessageIsNotEdited(t *testing.T) {
 func TestSummaryIsNoMessageToEdit(t *testing.T) {
 	s := startSlack(t, workspaceOf())
 	d := lateSummary()
-	d.Key, d.Destination, d.At = "began:h1", deploytoken.ToChannel(sandboxChannel), noon
+	d.Key, d.Destination, d.At, d.Inserted = "began:h1", deploytoken.ToChannel(sandboxChannel), noon, time.Now()
 	// The second attempt finds what the first has posted.
 	for d.Attempt = 1; d.Attempt <= 2; d.Attempt++ {
 		if r := deliver(t, delivererOf(s), d); r != (deploytoken.Receipt{}) {
