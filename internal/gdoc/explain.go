@@ -208,6 +208,11 @@ func (c *Client) explainSignIn(err error, t target) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		f.Cause = u.Err
 	}
+	if answered {
+		// Its text is the whole answer, over several lines; the message has
+		// what matters of it.
+		f.Cause = nil
+	}
 	switch {
 	case !answered:
 		f.Message = fmt.Sprintf("Google's sign-in can't be reached, so %s can't be %s. It usually passes by itself; if not, check the network.", t.name, t.done())
