@@ -33,6 +33,9 @@ const (
 	// heardWithin is how lately Slack must have been heard from for the bot to
 	// be ready: Slack pings about every 10 s.
 	heardWithin = time.Minute
+	// tokenEvery is how often Slack is asked whether it still takes the bot's
+	// token.
+	tokenEvery = time.Minute
 	// readWithin, and four intervals, is how lately the document must have been
 	// read for the bot to be ready.
 	readWithin = 30 * time.Second
@@ -70,6 +73,9 @@ type App struct {
 	slack   *slack.Client
 	people  *slackapp.Directory
 	inbound *slackapp.Inbound
+	// refused is sent on when Slack refuses a message for what an operator has
+	// to mend.
+	refused chan struct{}
 }
 
 // Serve runs the bot until ctx ends; then it stops taking work, finishes what
@@ -97,7 +103,7 @@ func Serve(ctx context.Context, c *config.Config, o Options) error {
 }
 
 func newApp(c *config.Config, o Options) (*App, error) {
-	a := &App{config: c, log: o.Log, clock: o.Clock, metrics: newMetrics(), options: o}
+	a := &App{config: c, log: o.Log, clock: o.Clock, metrics: newMetrics(), options: o, refused: make(chan struct{}, 1)}
 	if a.clock == nil {
 		a.clock = time.Now
 	}
@@ -152,6 +158,7 @@ func (a *App) run(ctx context.Context, probes chan<- []probe) error {
 	g.Go(func() error { return a.inbound.Run(failed) })
 	g.Go(func() error { a.people.Run(failed); return nil })
 	g.Go(func() error { return a.start(failed) })
+	g.Go(func() error { return a.checkToken(failed) })
 	g.Go(func() error { return a.watch(failed) })
 	g.Go(func() error { return a.remind(failed, a.schedule, a.config.Timezone) })
 	g.Go(func() error { return a.recoverLeft(failed) })

@@ -30,7 +30,7 @@ func Status(ctx context.Context, c *config.Config) (deploytoken.Status, error) {
 	document := google.Document(c.Google.Document, c.Google.Label)
 	reading, err := document.Read(ctx)
 	if err != nil {
-		return deploytoken.Status{}, fmt.Errorf("reading the Deploy token document: %w", err)
+		return deploytoken.Status{}, err
 	}
 	var record deploytoken.Record
 	store, err := ledger.Open(ctx, c.Store.URL.Reveal(), ledger.Options{ReadOnly: true})

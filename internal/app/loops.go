@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
+	"github.com/open-contracting/deploytoken/internal/slackapp"
 )
 
 const (
@@ -108,6 +111,27 @@ func (a *App) remind(ctx context.Context, schedule cron.Schedule, location *time
 			due = retry
 		}
 	})
+}
+
+// checkToken ends the bot once Slack no longer takes the bot's token, which
+// leaves the socket open: it asks every minute, and when a message is refused.
+func (a *App) checkToken(ctx context.Context) error {
+	tick := time.NewTicker(tokenEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-a.refused:
+		}
+		tctx, cancel := context.WithTimeout(ctx, tickWithin)
+		_, err := slackapp.Identify(tctx, a.slack)
+		cancel()
+		if errors.Is(err, deploytoken.ErrMisconfigured) {
+			return err
+		}
+	}
 }
 
 // recoverLeft settles and does what other replicas, or an earlier run, left.

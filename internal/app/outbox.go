@@ -167,6 +167,12 @@ func (d *drainer) next(ctx context.Context, destination string) (again bool, err
 	}
 	first, done := d.gather(ctx, claimed)
 	log := d.log.With("effect", first.Key, "destination", destination, "attempt", first.Attempt)
+	if id := first.Notice.Command; id != "" {
+		log = log.With("command", id)
+	}
+	if id := first.Notice.Holding; id != "" {
+		log = log.With("holding", id)
+	}
 	dctx, cancel := context.WithTimeout(ctx, deliverWithin)
 	receipt, follow, err := d.deliver(dctx, first, log)
 	cancel()

@@ -139,7 +139,7 @@ type reportJSON struct {
 }
 
 func busyJSON(r deploytoken.BusyReport) reportJSON {
-	out := reportJSON{State: r.State().String(), Checks: []checkJSON{}, Took: r.Took.Round(time.Millisecond).Seconds()}
+	out := reportJSON{State: r.State().String(), Checks: []checkJSON{}, Took: float64(r.Took.Round(time.Millisecond).Milliseconds()) / 1000}
 	for _, c := range r.Checks {
 		check := checkJSON{Check: c.Check, State: c.State.String(), Reason: c.Reason, Findings: []findingJSON{}}
 		for _, f := range c.Findings {

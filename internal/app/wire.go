@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -62,6 +63,12 @@ func (a *App) drainer() *drainer {
 			result := "delivered"
 			if err != nil {
 				result = "failed"
+			}
+			if errors.Is(err, deploytoken.ErrMisconfigured) && destination != deploytoken.ToSheet && destination != deploytoken.ToSweep {
+				select {
+				case a.refused <- struct{}{}:
+				default:
+				}
 			}
 			a.metrics.deliveries.WithLabelValues(kind, result).Inc()
 		},
