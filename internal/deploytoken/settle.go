@@ -184,8 +184,8 @@ func (s *Service) recoverIntent(ctx context.Context) (*Command, error) {
 	if err != nil || i == nil {
 		return nil, err
 	}
-	log := s.log.With("command", i.Command, "operation", i.Operation)
-	log.Info("settling a write that was left")
+	log := s.log.With("command", i.Command)
+	log.Info("settling a write that was left", "operation", i.Operation)
 	v, err := s.settle(ctx, log, i, 0)
 	switch {
 	case errors.Is(err, ErrNotOwner):

@@ -440,7 +440,7 @@ func (in *Inbound) do(ctx context.Context, r request) {
 func (in *Inbound) fail(c deploytoken.Command) {
 	defer func() {
 		if p := recover(); p != nil {
-			in.config.Log.Error("panic while recording that a command failed", "envelope", c.ID, "panic", p, "stack", string(debug.Stack()))
+			in.config.Log.Error("panic while recording that a command failed", "command", c.ID, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), failWithin)
@@ -546,5 +546,5 @@ func (in *Inbound) ack(e *envelope, r request, answer any) {
 
 // logger returns a logger whose lines can be followed for one request.
 func (in *Inbound) logger(r request) *slog.Logger {
-	return in.config.Log.With("envelope", r.ID, "person", r.Person, "ask", string(r.Ask))
+	return in.config.Log.With("command", r.ID, "person", r.Person, "ask", string(r.Ask))
 }
