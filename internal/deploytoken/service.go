@@ -21,7 +21,7 @@ const (
 	maxDecisions = 5
 	// settleFor is how long a command waits for an ambiguous write to be
 	// settled before its asker is told that it isn't known yet.
-	settleFor = 20 * time.Second
+	settleFor = 5 * time.Second
 	// intentTTL is how long an intent is its owner's after each send. A send
 	// takes at most half of it.
 	intentTTL = 20 * time.Second
