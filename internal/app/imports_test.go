@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 		"internal/app", "internal/config", "internal/deploytoken", "internal/sandbox/google",
 		"internal/sandbox/kingfisher", "internal/sandbox/slack",
 	},
+	"internal/checker":            {"internal/sandbox/google", "internal/sandbox/kingfisher", "internal/sandbox/slack"},
 	"internal/config":             nil,
 	"internal/deploytoken":        nil,
 	"internal/doctor":             nil,

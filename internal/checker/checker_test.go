@@ -1,0 +1,134 @@
+package checker
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/open-contracting/deploytoken/internal/ledger/ledgertest"
+)
+
+var (
+	operations = flag.Int("ops", 0, "the operations of TestLong; 0 skips it")
+	replicas   = flag.Int("replicas", 3, "the processes of each team of TestLong; more than 1 needs PostgreSQL")
+	seed       = flag.Uint64("seed", 1, "what the teams' seeds count from")
+	keep       = flag.String("keep", "", "a directory where logs and timelines are kept; without it, a failed team's are in a new one")
+)
+
+// built is the program, built once into a directory of its own.
+var built struct {
+	sync.Once
+	dir, path string
+	err       error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	os.RemoveAll(built.dir)
+	os.Exit(code)
+}
+
+func binary(t *testing.T) string {
+	t.Helper()
+	built.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "checker-"); built.err == nil {
+			built.path, built.err = Build(context.Background(), "../..", built.dir)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.path
+}
+
+// dir is a directory that outlives a test that fails.
+func dir(t *testing.T) string {
+	t.Helper()
+	if *keep != "" {
+		if err := os.MkdirAll(*keep, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := os.MkdirTemp(*keep, "team-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !t.Failed() && *keep == "" {
+			os.RemoveAll(d)
+		}
+	})
+	return d
+}
+
+// run runs a team and returns what is wrong with its history.
+func run(t *testing.T, c Config) []Problem {
+	t.Helper()
+	h, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatalf("seed %d, in %s: %v", c.Seed, c.Dir, err)
+	}
+	problems := h.Check(2 * time.Minute)
+	t.Log(h.Summary())
+	f, err := os.Create(filepath.Join(c.Dir, "timeline.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h.Timeline(f)
+	for _, p := range problems {
+		fmt.Fprintf(f, "problem at %.3f: %s\n", p.At.Sub(h.Began).Seconds(), p)
+	}
+	return problems
+}
+
+func hold(t *testing.T, c Config) {
+	t.Helper()
+	for _, p := range run(t, c) {
+		t.Errorf("seed %d, see %s/timeline.txt: %s", c.Seed, c.Dir, p)
+	}
+}
+
+// TestShort is a team on SQLite.
+func TestShort(t *testing.T) {
+	d := dir(t)
+	hold(t, Config{Binary: binary(t), Dir: d, Store: "sqlite:" + filepath.Join(d, "store.db"), Replicas: 1, Seed: *seed, Operations: 150})
+}
+
+// TestReplicas is a team on two processes with one PostgreSQL.
+func TestReplicas(t *testing.T) {
+	hold(t, postgres(t, Config{Binary: binary(t), Dir: dir(t), Replicas: 2, Seed: *seed, Operations: 150}))
+}
+
+// postgres gives the team a PostgreSQL server of its own.
+func postgres(t *testing.T, c Config) Config {
+	t.Helper()
+	server := ledgertest.StartPostgres(t, "fsync=off", "max_connections=200")
+	c.Store = server.URL(t)
+	c.CrashStore = func(ctx context.Context) error { return crash(ctx, c.Store) }
+	return c
+}
+
+// crash kills one of the server's processes: the server then ends all
+// connections and starts again from its log.
+func crash(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return nil // it is starting again already
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	process, err := os.FindProcess(int(conn.PgConn().PID()))
+	if err != nil {
+		return err
+	}
+	return process.Kill()
+}

@@ -1,0 +1,458 @@
+package checker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/open-contracting/deploytoken/internal/sandbox/google"
+	"github.com/open-contracting/deploytoken/internal/sandbox/kingfisher"
+	"github.com/open-contracting/deploytoken/internal/sandbox/slack"
+)
+
+const (
+	channel    = "C0DEPLOY"
+	botAccount = "bot@deploytoken-sandbox.iam.gserviceaccount.com"
+
+	// patience is how long a person waits for an answer before they ask for
+	// something else. The answer counts all the same when it comes.
+	patience = 15 * time.Second
+	// healWithin is how long after the last fault everything must be delivered:
+	// longer than any claim of a process that was killed lasts, and some retries.
+	healWithin = 150 * time.Second
+	// quiet is how long nothing more may come once everything was.
+	quiet = 1500 * time.Millisecond
+)
+
+// A Config says what is run.
+type Config struct {
+	// Binary is the built program; Dir a directory for the run's files.
+	Binary, Dir string
+	// Store is the URL of a new store.
+	Store string
+	// Replicas is how many processes serve: one on SQLite, one or more on
+	// PostgreSQL.
+	Replicas int
+	// Seed decides what is asked, edited and broken.
+	Seed uint64
+	// Operations is how many commands are given.
+	Operations int
+	// CrashStore, if not nil, ends all connections to the store as a crash of
+	// its server does.
+	CrashStore func(context.Context) error
+}
+
+// A History is what was seen of a run.
+type History struct {
+	Config     Config
+	People     []Person
+	Began      time.Time
+	Operations []*Operation
+	// Writes are the changes of the document, in order.
+	Writes []google.Write
+	// Rows are those of the history below its headers; Messages, the channel's.
+	Rows     [][]string
+	Messages []slack.Message
+	// Disruptions are what went wrong, in order.
+	Disruptions []Disruption
+}
+
+// A Disruption is something that went wrong.
+type Disruption struct {
+	At   time.Time
+	What string
+	// Doubles is whether it may have an answer delivered twice.
+	Doubles bool
+}
+
+// people are the team. No first name is another's, nor part of another name.
+var people = []Person{
+	{"UANA", "Ana Díaz", "ana"}, {"UBOB", "Bob Ray", "bob"}, {"UEVA", "Eva Lind", "eva"},
+	{"UIVO", "Ivo Marsh", "ivo"}, {"UUMA", "Uma Okafor", "uma"}, {"UZED", "Zed Quill", "zed"},
+}
+
+// visitors edit the document, and are not of the team.
+var visitors = []google.Person{{Name: "Cy Visitor", Email: "cy@example.org"}, {Name: "Mo Guest", Email: "mo@example.org"}}
+
+// A team is a run under way.
+type team struct {
+	Config
+	slack      *slack.Server
+	google     *google.Server
+	kingfisher *kingfisher.Server
+	document   *google.Document
+	sheet      *google.Spreadsheet
+	replicas   []*replica
+	began      time.Time
+
+	mu          sync.Mutex
+	operations  []*Operation
+	disruptions []Disruption
+	given       int
+}
+
+// Run runs a team until its operations are done and everything that follows of
+// them is delivered, or no more of it comes. An error is one of running it.
+func Run(ctx context.Context, c Config) (*History, error) {
+	t := &team{Config: c, began: time.Now()}
+	defer t.close()
+	if err := t.open(ctx); err != nil {
+		return nil, err
+	}
+	for _, r := range t.replicas {
+		if err := r.ready(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.firstSeen(ctx); err != nil {
+		return nil, err
+	}
+
+	var people, others sync.WaitGroup
+	during, done := context.WithCancel(ctx)
+	defer done()
+	failed := make(chan error, len(t.people())+2)
+	for i, p := range t.people() {
+		people.Go(func() { failed <- t.person(ctx, p, t.random(uint64(i))) })
+	}
+	others.Go(func() { failed <- t.edit(during, t.random(100)) })
+	others.Go(func() { failed <- t.disturb(during, t.random(101)) })
+	people.Wait()
+	done()
+	others.Wait()
+	close(failed)
+	var errs []error
+	for err := range failed {
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if err := t.heal(ctx); err != nil {
+		return nil, err
+	}
+	h := t.settle(ctx)
+	for _, r := range t.replicas {
+		errs = append(errs, r.stop())
+	}
+	return h, errors.Join(errs...)
+}
+
+func (t *team) people() []Person { return people }
+
+// random is a source of its own for each part of the run, so that one part's
+// choices don't depend on how fast another is.
+func (t *team) random(part uint64) *rand.Rand { return rand.New(rand.NewPCG(t.Seed, part)) }
+
+// open starts the servers and the bot.
+func (t *team) open(ctx context.Context) error {
+	users := []slack.User{}
+	members := []string{"UBOT"}
+	for _, p := range t.people() {
+		users = append(users, slack.User{ID: p.ID, Name: p.Handle, RealName: p.Name, DisplayName: p.Handle})
+		members = append(members, p.ID)
+	}
+	var err error
+	t.slack, err = slack.New(slack.Config{
+		Team:     slack.Team{ID: "T1", Name: "Team"},
+		App:      slack.App{ID: "A1", Name: "deploytoken", UserID: "UBOT", BotID: "B1"},
+		BotToken: "xoxb-sandbox", AppToken: "xapp-sandbox",
+		Commands:     []slack.Command{{Name: "/deploy-token", ShouldEscape: true}, {Name: "/kingfisher", ShouldEscape: true}},
+		Users:        users,
+		Channels:     []slack.Channel{{ID: channel, Name: "deploys", Members: members}},
+		PingInterval: time.Second,
+		Grace:        2 * time.Second,
+	})
+	if err != nil {
+		return err
+	}
+	t.google, err = google.New(google.Config{Accounts: []google.Account{{Email: botAccount, Name: "deploytoken bot"}}})
+	if err != nil {
+		return err
+	}
+	t.kingfisher, err = kingfisher.New(kingfisher.Config{ScrapydUsername: "scrapyd", ScrapydPassword: "sandbox"})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(t.slack.Start(ctx), t.google.Start(ctx), t.kingfisher.Start(ctx)); err != nil {
+		return err
+	}
+	t.document, err = t.google.NewDocument(google.DocumentSpec{
+		ID: "document1", Title: "Deploy token",
+		Tabs: []google.TabSpec{google.Tab("Main",
+			google.Paragraph(google.Text("Who may deploy?")),
+			google.Paragraph(google.Bold("Held by:"), google.Text(" "+nobody)),
+		)},
+	})
+	if err != nil {
+		return err
+	}
+	if t.sheet, err = t.google.NewSpreadsheet(google.SpreadsheetSpec{ID: "spreadsheet1", Title: "Deploy history"}); err != nil {
+		return err
+	}
+	identity, knownHosts, err := t.kingfisher.WriteFiles(t.Dir)
+	if err != nil {
+		return err
+	}
+	credentials, err := t.google.CredentialsJSON(botAccount)
+	if err != nil {
+		return err
+	}
+	credentialsFile := filepath.Join(t.Dir, "credentials.json")
+	if err := os.WriteFile(credentialsFile, credentials, 0o600); err != nil {
+		return err
+	}
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.Dir, "GOMAXPROCS=2",
+		"SLACK_BOT_TOKEN=xoxb-sandbox", "SLACK_APP_TOKEN=xapp-sandbox", "SLACK_CHANNEL=" + channel,
+		"SLACK_API_URL=" + t.slack.URL() + "/api/",
+		"GOOGLE_APPLICATION_CREDENTIALS=" + credentialsFile, "GOOGLE_ENDPOINT=" + t.google.URL() + "/",
+		"GOOGLE_DOCUMENT=document1", "GOOGLE_SPREADSHEET=spreadsheet1", "GOOGLE_WATCH_INTERVAL=1s",
+		"KINGFISHER_SCRAPYD_URL=" + t.kingfisher.ScrapydURL(), "KINGFISHER_SSH_ADDRESS=" + t.kingfisher.SSHAddress(),
+		"KINGFISHER_SSH_KNOCK_ADDRESS=", "KINGFISHER_SSH_IDENTITY_FILE=" + identity,
+		"KINGFISHER_SSH_KNOWN_HOSTS_FILE=" + knownHosts, "SCRAPYD_USERNAME=scrapyd", "SCRAPYD_PASSWORD=sandbox",
+		"STORE_URL=" + t.Store, "HTTP_ADDRESS=127.0.0.1:0",
+	}
+	for i := range t.Replicas {
+		r := &replica{binary: t.Binary, env: env, logFile: filepath.Join(t.Dir, fmt.Sprintf("bot-%d.log", i))}
+		t.replicas = append(t.replicas, r)
+		if err := r.start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *team) close() {
+	for _, r := range t.replicas {
+		r.kill()
+	}
+	if t.slack != nil {
+		t.slack.Close()
+	}
+	if t.google != nil {
+		t.google.Close()
+	}
+	if t.kingfisher != nil {
+		t.kingfisher.Close()
+	}
+}
+
+// firstSeen has the bot see the document before anyone changes it: what it sees
+// first is the only thing that it doesn't announce.
+func (t *team) firstSeen(ctx context.Context) error {
+	o := t.newOperation(people[0], Release)
+	if err := t.ask(ctx, o); err != nil {
+		return err
+	}
+	return t.await(ctx, o, readyWithin)
+}
+
+// person asks for one thing after the other, until enough was asked for.
+func (t *team) person(ctx context.Context, p Person, r *rand.Rand) error {
+	holding := false
+	for t.more() {
+		if !pause(ctx, time.Duration(r.IntN(400))*time.Millisecond) {
+			return ctx.Err()
+		}
+		kind := Take
+		if holding && r.IntN(8) > 0 || !holding && r.IntN(8) == 0 {
+			kind = Release
+		}
+		o := t.newOperation(p, kind)
+		if err := t.ask(ctx, o); err != nil {
+			return err
+		}
+		if err := t.await(ctx, o, patience); err != nil {
+			return err
+		}
+		switch a, ok := o.final(); {
+		case !ok:
+		case a.Told == ToldTaken, a.Told == ToldYours:
+			holding = true
+		case a.Told != ToldNothing && a.Told != ToldUnclear:
+			holding = false
+		}
+	}
+	return nil
+}
+
+// more takes one of the operations that remain.
+func (t *team) more() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.given++
+	return t.given <= t.Config.Operations
+}
+
+func (t *team) newOperation(p Person, k Kind) *Operation {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.operations) + 1
+	o := &Operation{Number: n, Person: p, Kind: k, Words: fmt.Sprintf("job-%d", n), Room: fmt.Sprintf("C1ROOM%04d", n)}
+	t.operations = append(t.operations, o)
+	return o
+}
+
+// ask gives the command, in a room of its own.
+func (t *team) ask(ctx context.Context, o *Operation) error {
+	if err := t.slack.PutChannel(slack.Channel{ID: o.Room, Name: strings.ToLower(o.Room), Members: []string{o.Person.ID}}); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	o.Asked = time.Now()
+	t.mu.Unlock()
+	i, err := t.slack.Slash(ctx, o.Person.ID, o.Room, "/deploy-token", string(o.Kind)+" "+o.Words)
+	if err != nil {
+		return fmt.Errorf("operation %d: %w", o.Number, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o.Acked, o.Unsent = i.Acked, i.Trouble == "dispatch_failed"
+	return nil
+}
+
+// await waits for the operation's answer, for as long as the person would. One
+// that was not acknowledged is waited for only briefly.
+func (t *team) await(ctx context.Context, o *Operation, within time.Duration) error {
+	if o.Unsent {
+		pause(ctx, 300*time.Millisecond)
+		return ctx.Err()
+	}
+	if !o.Acked {
+		within = min(within, 2*time.Second)
+	}
+	waiting, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		answers := t.answers(o)
+		t.mu.Lock()
+		o.Answers = answers
+		_, ok := o.final()
+		t.mu.Unlock()
+		if ok || !pause(waiting, 5*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+}
+
+// answers are what the person was told in the operation's room.
+func (t *team) answers(o *Operation) []Answer {
+	var out []Answer
+	for _, m := range t.slack.Visible(o.Person.ID, o.Room) {
+		if m.User != "UBOT" {
+			continue
+		}
+		text := unisolate.Replace(m.Shown())
+		told, holder := understand(text)
+		out = append(out, Answer{At: m.At, Told: told, Holder: holder, Text: text})
+	}
+	return out
+}
+
+// unisolate drops what keeps the directions of text apart.
+var unisolate = strings.NewReplacer("\u2068", "", "\u2069", "", "\u2066", "", "\u2067", "")
+
+// heal ends all faults, and makes the document say Nobody.
+func (t *team) heal(ctx context.Context) error {
+	t.google.ClearFaults()
+	t.slack.ClearFaults()
+	t.sheet.StaleReads(0)
+	for _, r := range t.replicas {
+		if err := r.start(); err != nil {
+			return err
+		}
+	}
+	for _, r := range t.replicas {
+		if err := r.ready(ctx); err != nil {
+			return err
+		}
+	}
+	if !pause(ctx, time.Second) {
+		return ctx.Err()
+	}
+	return t.document.SetHolder(visitors[0], nobody)
+}
+
+// settle waits until nothing is missing any more, or no more may be expected.
+func (t *team) settle(ctx context.Context) *History {
+	deadline := time.Now().Add(healWithin)
+	for {
+		h := t.history()
+		missing := false
+		for _, p := range h.account() {
+			missing = missing || p.Missing
+			if !p.Missing {
+				return h
+			}
+		}
+		if !missing {
+			// What would come doubled may still come.
+			pause(ctx, quiet)
+			return t.history()
+		}
+		if time.Now().After(deadline) || !pause(ctx, 100*time.Millisecond) {
+			return h
+		}
+	}
+}
+
+// history is what was seen until now.
+func (t *team) history() *History {
+	h := &History{Config: t.Config, People: t.people(), Began: t.began}
+	for _, w := range t.google.Writes() {
+		if w.File == t.document.ID() {
+			h.Writes = append(h.Writes, w)
+		}
+	}
+	if rows := t.sheet.Rows(""); len(rows) > 1 {
+		h.Rows = rows[1:]
+	}
+	h.Messages = t.slack.Messages(channel)
+	t.mu.Lock()
+	operations := slices.Clone(t.operations)
+	h.Disruptions = slices.Clone(t.disruptions)
+	t.mu.Unlock()
+	for _, c := range t.slack.Calls() {
+		if c.Method == "response_url" && c.Fault == slack.FaultLost {
+			h.Disruptions = append(h.Disruptions, Disruption{At: c.At, What: "an answer is shown and its sender not told", Doubles: true})
+		}
+	}
+	for _, o := range operations {
+		c := *o
+		c.Answers = t.answers(o)
+		h.Operations = append(h.Operations, &c)
+	}
+	return h
+}
+
+// key is the effect that a message stands for.
+func key(m slack.Message) string {
+	var metadata struct {
+		Payload struct {
+			Key string `json:"key"`
+		} `json:"event_payload"`
+	}
+	_ = json.Unmarshal(m.Metadata, &metadata)
+	return metadata.Payload.Key
+}
+
+// pause waits, and reports whether ctx lasted so long.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
