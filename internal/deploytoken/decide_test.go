@@ -25,6 +25,8 @@ func TestDecide(t *testing.T) {
 	record := func(h *Holding) Record { return Record{Holding: h} }
 	anas, bobs := record(holding("h1", "Ana", ana)), record(holding("h1", "Bob", bob))
 	typed := record(holding("h1", "Ana", ""))
+	byHand := record(holding("h1", "Ana", ana))
+	byHand.Holding.ByHand = true
 	onlyAna := []Person{{ID: ana}}
 	either := []Person{{ID: bob}, {ID: ana}}
 
@@ -66,6 +68,13 @@ func TestDecide(t *testing.T) {
 		{"release with a name over one's own", situation{command: cmd(KindRelease, "h1"), token: held("Bob"), fresh: true, record: anas, named: []Person{{ID: bob}}, lookedUp: true}, stepAnswer, OutcomeHeld},
 		{"release a typed name that is the asker's", situation{command: cmd(KindRelease, "h1"), token: held("Ana"), record: typed, named: onlyAna, lookedUp: true}, stepWrite, ""},
 		{"release a typed name that is several people's", situation{command: cmd(KindRelease, "h1"), token: held("Ana"), fresh: true, record: typed, named: either, lookedUp: true}, stepAnswer, OutcomeMaybeYours},
+		{"release a typed name that is several people's, by a cached reading", situation{command: cmd(KindRelease, "h1"), token: held("Ana"), record: typed, named: either, lookedUp: true}, stepRead, ""},
+		{"release what was typed before and recorded after", situation{command: cmd(KindRelease, ""), token: held("Ana"), record: byHand}, stepWrite, ""},
+		{"release what was typed and recorded long after", situation{command: late(cmd(KindRelease, "")), token: held("Ana"), fresh: true, record: byHand}, stepAnswer, OutcomeEnded},
+		{"release by a button for no holding", situation{command: click(KindRelease, ""), token: held("Ana"), fresh: true, record: byHand}, stepAnswer, OutcomeEnded},
+		{"release by a button what is free", situation{command: click(KindRelease, "h0"), token: free, fresh: true}, stepAnswer, OutcomeEnded},
+		{"release an earlier holding, one's name typed over another", situation{command: cmd(KindRelease, "h0"), token: held("Ana"), fresh: true, record: bobs, named: onlyAna, lookedUp: true}, stepAnswer, OutcomeEnded},
+		{"release an unclear one by a cached reading", situation{command: cmd(KindRelease, "h1"), token: unclear, record: anas}, stepRead, ""},
 		{"release an unclear one", situation{command: cmd(KindRelease, "h1"), token: unclear, fresh: true, record: anas}, stepAnswer, OutcomeUnclear},
 
 		{"ask the holder", situation{command: click(KindAsk, "h1"), token: held("Bob"), fresh: true, record: bobs}, stepAnswer, OutcomeAsked},
@@ -74,10 +83,13 @@ func TestDecide(t *testing.T) {
 		{"ask a holder whom nobody knows", situation{command: click(KindAsk, "h1"), token: held("Zoe"), fresh: true, record: record(holding("h1", "Zoe", "")), lookedUp: true}, stepAnswer, OutcomeHolderUnknown},
 		{"ask about an earlier holding", situation{command: click(KindAsk, "h0"), token: held("Bob"), fresh: true, record: bobs}, stepAnswer, OutcomeEnded},
 		{"ask when it is free", situation{command: click(KindAsk, "h1"), token: free, fresh: true, record: bobs}, stepAnswer, OutcomeFree},
+		{"ask the holder of a name typed a moment ago", situation{command: cmd(KindAsk, ""), token: held("Bob"), fresh: true}, stepAdopt, ""},
+		{"ask when it is unclear", situation{command: click(KindAsk, "h1"), token: unclear, fresh: true, record: bobs}, stepAnswer, OutcomeUnclear},
 		{"ask by a cached reading", situation{command: click(KindAsk, "h1"), token: held("Bob"), record: bobs}, stepRead, ""},
 
 		{"still working", situation{command: click(KindStillWorking, "h1"), token: held("Ana"), fresh: true, record: anas}, stepAnswer, OutcomeQuiet},
 		{"still working, said by another", situation{command: click(KindStillWorking, "h1"), token: held("Bob"), fresh: true, record: bobs}, stepAnswer, OutcomeHeld},
+		{"still working, with a name of several", situation{command: click(KindStillWorking, "h1"), token: held("Ana"), fresh: true, record: typed, named: either, lookedUp: true}, stepAnswer, OutcomeMaybeYours},
 		{"still working on an earlier holding", situation{command: click(KindStillWorking, "h0"), token: held("Ana"), fresh: true, record: anas}, stepAnswer, OutcomeEnded},
 
 		{"claim a name of several", situation{command: click(KindClaim, "h1"), token: held("Ana"), fresh: true, record: typed, named: either, lookedUp: true}, stepAnswer, OutcomeClaimed},
@@ -97,6 +109,35 @@ func TestDecide(t *testing.T) {
 				t.Errorf("releases a name that the record doesn't have: %v", tt.s.token)
 			}
 		})
+	}
+}
+
+// What a command makes known of the holder is recorded with it.
+func TestDecideUpdates(t *testing.T) {
+	now := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name   string
+		kind   Kind
+		asker  string
+		person string
+		next   time.Time
+	}{
+		{"a take of what is the asker's", KindTake, "UANA", "UANA", time.Time{}},
+		{"still working", KindStillWorking, "UANA", "UANA", now.Add(time.Hour)},
+		{"a claim", KindClaim, "UANA", "UANA", time.Time{}},
+		{"asking the one whom the name means", KindAsk, "UBOB", "UANA", time.Time{}},
+	} {
+		d := decide(situation{
+			command: Command{Kind: tt.kind, PersonID: tt.asker, At: now}, token: Token{State: Held, Holder: "Ana"}, fresh: true,
+			record: Record{Holding: &Holding{ID: "h1", Name: "Ana"}}, named: []Person{{ID: "UANA"}}, lookedUp: true,
+			now: now, quietFor: time.Hour,
+		})
+		if d.update == nil || d.update.ID != "h1" || d.update.PersonID != tt.person || !d.update.NextReminder.Equal(tt.next) || !d.until.Equal(tt.next) {
+			t.Errorf("%s: %+v, until %v", tt.name, d.update, d.until)
+		}
+		if d.ask != (tt.kind == KindAsk) {
+			t.Errorf("%s: asks: %v", tt.name, d.ask)
+		}
 	}
 }
 

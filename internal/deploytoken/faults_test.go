@@ -13,19 +13,29 @@ import (
 // somebody else be quicker. Each hook may be nil.
 type lossy struct {
 	*ledger.Store
-	// looking is called before a command is looked up.
-	looking func()
+	// looked is called once a command was looked up.
+	looked func()
 	// opened is called once an intent is open; its error is the answer.
 	opened func() error
 	// committing is called before a change is made; its error refuses it.
 	committing func(deploytoken.Change) error
+	// keeping is called with the commands that are kept.
+	keeping func(ids []string)
+}
+
+func (l *lossy) KeepCommands(ctx context.Context, ids []string, ttl time.Duration) error {
+	if l.keeping != nil {
+		l.keeping(ids)
+	}
+	return l.Store.KeepCommands(ctx, ids, ttl)
 }
 
 func (l *lossy) Command(ctx context.Context, id string) (*deploytoken.Command, deploytoken.Outcome, error) {
-	if l.looking != nil {
-		l.looking()
+	c, o, err := l.Store.Command(ctx, id)
+	if l.looked != nil {
+		l.looked()
 	}
-	return l.Store.Command(ctx, id)
+	return c, o, err
 }
 
 func (l *lossy) OpenIntent(ctx context.Context, i deploytoken.Intent, seq int64, ttl time.Duration) (deploytoken.Intent, error) {
@@ -117,6 +127,49 @@ func TestLostAnswers(t *testing.T) {
 			m.t.Error("the intent is open")
 		}
 	})
+	for _, err := range []error{noAnswer, deploytoken.ErrGuardUnusable} {
+		scenario(t, "a rewrite that was refused or had no answer settles nothing: "+err.Error(), func(m *team) {
+			rewrites := 0
+			m.paper.fault = func(n int, b paperBatch) paperFault {
+				if b.Value == b.Read {
+					if rewrites++; rewrites == 1 {
+						return paperFault{lost: true, err: err}
+					}
+					return paperFault{}
+				}
+				switch {
+				case n == 1:
+					return paperFault{lost: true, err: noAnswer}
+				case b.Revision == 1:
+					return paperFault{lost: true, err: deploytoken.ErrGuardUnusable}
+				}
+				return paperFault{}
+			}
+			m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+			if rewrites != 2 {
+				m.t.Errorf("%d rewrites", rewrites)
+			}
+		})
+	}
+	scenario(t, "what a write has become is recorded, if not at once", func(m *team) {
+		l := &lossy{Store: m.store}
+		m.Service = m.over(l)
+		l.committing = func(deploytoken.Change) error { l.committing = nil; return unreachable }
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "what a write has become is left to be found out while the store is down", func(m *team) {
+		l := &lossy{Store: m.store, committing: func(deploytoken.Change) error { return unreachable }}
+		m.Service = m.over(l)
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		ctx := expiring(m.t, time.Minute)
+		m.Do(ctx, c)
+		if ctx.Err() != nil {
+			m.t.Error("the command was not left")
+		}
+		l.committing = nil
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+	})
 	scenario(t, "a take that was left doesn't land when its time has passed", func(m *team) {
 		m.paper.fault = unanswered
 		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
@@ -143,6 +196,91 @@ func TestLostAnswers(t *testing.T) {
 			m.t.Fatal(err)
 		}
 		m.told("channel:C1 reminder")
+	})
+}
+
+func TestMeanwhile(t *testing.T) {
+	// meanwhile has f done just before the next change is made.
+	meanwhile := func(m *team, f func()) *lossy {
+		l := &lossy{Store: m.store}
+		l.committing = func(deploytoken.Change) error {
+			l.committing = nil
+			f()
+			return nil
+		}
+		return l
+	}
+	scenario(t, "nobody is reminded who has just said that they are still working", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		time.Sleep(3 * time.Hour)
+		s := m.over(meanwhile(m, func() { m.click(deploytoken.KindStillWorking, ana, m.record().Holding.ID) }))
+		if err := s.Remind(context.Background(), time.Now().Add(30*time.Minute)); err != nil {
+			m.t.Fatal(err)
+		}
+		m.told("person:UANA answer quiet")
+	})
+	scenario(t, "a click keeps what was recorded of the holding since it was read", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		time.Sleep(3 * time.Hour)
+		other := m.service()
+		m.Service = m.over(meanwhile(m, func() { other.Remind(context.Background(), time.Now()) }))
+		m.expect(m.click(deploytoken.KindStillWorking, ana, m.record().Holding.ID), deploytoken.OutcomeQuiet)
+		if h := m.record().Holding; h.Reminders != 1 {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+	scenario(t, "a change by hand isn't recorded over a command that has seen it", func(m *team) {
+		m.watch()
+		m.paper.edit("Bob Ray")
+		other := m.service()
+		c := m.command(deploytoken.KindRelease, bob, "")
+		m.Service = m.over(meanwhile(m, func() {
+			other.Accept(context.Background(), c)
+			other.Do(context.Background(), c)
+		}))
+		m.notice()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
+		m.says("Nobody")
+		if h := m.record().Holding; h != nil {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+	scenario(t, "a command is kept while it is worked on", func(m *team) {
+		var kept [][]string
+		m.Service = m.over(&lossy{Store: m.store, keeping: func(ids []string) { kept = append(kept, ids) }})
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.paper.fault = func(int, paperBatch) paperFault { return paperFault{first: func() { m.Keep(context.Background()) }} }
+		m.Do(context.Background(), c)
+		m.Keep(context.Background())
+		if len(kept) != 1 || len(kept[0]) != 1 || kept[0][0] != c.ID {
+			m.t.Errorf("kept %v", kept)
+		}
+	})
+	scenario(t, "a write is settled by nobody else in its process", func(m *team) {
+		m.paper.fault = func(n int, _ paperBatch) paperFault {
+			return paperFault{first: func() {
+				if n == 1 {
+					m.Recover(expiring(m.t, time.Second))
+				}
+			}}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+		if m.paper.sent != 1 {
+			m.t.Errorf("%d writes", m.paper.sent)
+		}
+	})
+	scenario(t, "a holding doesn't end before it began, whatever the clocks say", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		h := m.record().Holding
+		behind := deploytoken.New(deploytoken.Config{
+			Document: m.paper, Directory: everyone, Ledger: m.store, Channel: "C1",
+			Clock: func() time.Time { return time.Now().Add(-time.Minute) },
+		})
+		behind.Do(context.Background(), m.accept(m.command(deploytoken.KindRelease, ana, "")))
+		if end := m.holding(h.ID); !end.Ended.Equal(h.Since) {
+			m.t.Errorf("holding %+v", end)
+		}
 	})
 }
 
@@ -188,8 +326,8 @@ func TestWhileAWriteMayLand(t *testing.T) {
 		m.paper.fault = nil
 		m.recover()
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
-		if h, err := m.store.Holding(context.Background(), id); err != nil || h.Summary != "upgraded" || h.EndedByHand {
-			m.t.Errorf("holding %+v %v", h, err)
+		if h := m.holding(id); h.Summary != "upgraded" || h.EndedByHand {
+			m.t.Errorf("holding %+v", h)
 		}
 	})
 	scenario(t, "commands that were left wait until it is settled", func(m *team) {
@@ -218,12 +356,12 @@ func TestWhileAWriteMayLand(t *testing.T) {
 		m.Service = m.service()
 		l := &lossy{Store: open("suspended")}
 		suspended := m.over(l)
-		l.looking = func() {
+		l.looked = func() {
 			if !m.record().IntentOpen {
 				return
 			}
 			// It is suspended here until its time has passed.
-			l.looking = nil
+			l.looked = nil
 			open("suspended").Close()
 			m.paper.fault = nil
 			m.recover()
@@ -286,6 +424,9 @@ func TestWhichHolding(t *testing.T) {
 		c := m.accept(m.command(deploytoken.KindRelease, ana, ""))
 		m.Do(context.Background(), c)
 		m.expect(m.outcome(c.ID), "")
+		if meant, _, err := m.store.Command(context.Background(), c.ID); err != nil || meant.Holding != m.record().Holding.ID {
+			m.t.Errorf("command %+v %v", meant, err)
+		}
 		m.paper.edit("Ana") // the revision moves on, and the write can't land any more
 		m.paper.fault = nil
 		m.recover()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -188,7 +189,9 @@ var (
 // unanswered is the fault by which every write is lost, and nobody told so.
 func unanswered(int, paperBatch) paperFault { return paperFault{lost: true, err: noAnswer} }
 
-const ana, bob, ann = "UANA", "UBOB", "UANN"
+const ana, bob, ann, zoe, noone = "UANA", "UBOB", "UANN", "UZOE", "UNOONE"
+
+var everyone = people{ana: "Ana Díaz", bob: "Bob Ray", ann: "Ann Ray", zoe: " Zoe\n\u202E Li", noone: "Nobody Special"}
 
 func newTeam(t *testing.T) *team {
 	t.Helper()
@@ -213,7 +216,7 @@ func (m *team) service() *deploytoken.Service { return m.over(m.store) }
 // over returns a service on the same document and people, over that ledger.
 func (m *team) over(l deploytoken.Ledger) *deploytoken.Service {
 	return deploytoken.New(deploytoken.Config{
-		Document: m.paper, Directory: people{ana: "Ana Díaz", bob: "Bob Ray", ann: "Ann Ray"}, Ledger: l,
+		Document: m.paper, Directory: everyone, Ledger: l,
 		Channel: "C1", StaleAfter: 2 * time.Hour, WatchInterval: 15 * time.Second,
 	})
 }
@@ -332,6 +335,44 @@ func (m *team) delivered() (told []string) {
 	}
 }
 
+// notices delivers what waits for one destination and returns it.
+func (m *team) notices(destination string) (all []deploytoken.Notice) {
+	m.t.Helper()
+	lease, found, err := m.store.Claim(context.Background(), destination, time.Now(), 100, time.Minute)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	var keys []string
+	for _, d := range found {
+		all, keys = append(all, d.Notice), append(keys, d.Key)
+	}
+	if err := m.store.Delivered(context.Background(), lease, keys, deploytoken.Receipt{}, nil, time.Now()); err != nil {
+		m.t.Fatal(err)
+	}
+	return all
+}
+
+func (m *team) holding(id string) *deploytoken.Holding {
+	m.t.Helper()
+	h, err := m.store.Holding(context.Background(), id)
+	if err != nil || h == nil {
+		m.t.Fatalf("holding %s: %v %v", id, h, err)
+	}
+	return h
+}
+
+// typed has a name typed and recorded that nobody could be found for then.
+func (m *team) typed(name string) (holding string) {
+	m.t.Helper()
+	m.paper.edit(name)
+	stranger := deploytoken.New(deploytoken.Config{Document: m.paper, Directory: people{}, Ledger: m.store, Channel: "C1"})
+	if _, err := stranger.Watch(context.Background()); err != nil {
+		m.t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	return m.record().Holding.ID
+}
+
 func (m *team) expect(got deploytoken.Outcome, want deploytoken.Outcome) {
 	m.t.Helper()
 	if got != want {
@@ -411,8 +452,10 @@ func TestTakeAndRelease(t *testing.T) {
 		if m.paper.reads != 1 || m.paper.sent != 1 {
 			m.t.Errorf("%d reads, %d writes", m.paper.reads, m.paper.sent)
 		}
-		time.Sleep(time.Second)
-		m.watch()
+		for range 4 {
+			time.Sleep(10 * time.Second)
+			m.watch()
+		}
 		m.paper.reads, m.paper.sent = 0, 0
 		m.do(deploytoken.KindRelease, ana, "")
 		if m.paper.reads != 0 || m.paper.sent != 1 {
@@ -436,9 +479,57 @@ func TestTakeAndRelease(t *testing.T) {
 		m.expect(m.click(deploytoken.KindRelease, ana, m.record().Holding.ID), deploytoken.OutcomeReleased)
 	})
 	scenario(t, "a name with Nobody in it is refused", func(m *team) {
-		c := m.accept(m.command(deploytoken.KindTake, "UX", ""))
-		m.Do(context.Background(), c)
-		m.expect(m.outcome(c.ID), deploytoken.OutcomeRefused)
+		m.expect(m.do(deploytoken.KindTake, noone, ""), deploytoken.OutcomeRefused)
+		m.says("Nobody")
+		if n := m.notices("person:" + noone); len(n) != 1 || !strings.Contains(n[0].Detail, "Nobody") {
+			m.t.Errorf("told %+v", n)
+		}
+	})
+	scenario(t, "a name is written on one line", func(m *team) {
+		m.expect(m.do(deploytoken.KindTake, zoe, ""), deploytoken.OutcomeTaken)
+		m.says("Zoe Li")
+	})
+	scenario(t, "what was read before a write serves no decision after it", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		if m.paper.sent != 2 {
+			m.t.Errorf("%d writes", m.paper.sent)
+		}
+	})
+	scenario(t, "the answer tells what it is about", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		id := m.record().Holding.ID
+		m.delivered()
+		m.click(deploytoken.KindStillWorking, ana, id)
+		n := m.notices("person:" + ana)
+		if len(n) != 1 || n[0].Holding != id || n[0].Token == nil || n[0].Token.Holder != "Ana Díaz" || n[0].Until.Sub(time.Now()) != 2*time.Hour {
+			m.t.Errorf("told %+v", n)
+		}
+	})
+	scenario(t, "whoever delivers and whoever watches is woken", func(m *team) {
+		woken := func(c <-chan struct{}) {
+			m.t.Helper()
+			select {
+			case <-c:
+			default:
+				m.t.Error("not woken")
+			}
+		}
+		m.paper.fault = func(n int, _ paperBatch) paperFault {
+			if n == 1 {
+				return paperFault{err: noAnswer}
+			}
+			return paperFault{}
+		}
+		m.do(deploytoken.KindTake, ana, "")
+		woken(m.Inserted())
+		woken(m.Wrote())
+	})
+	scenario(t, "a failure is the answer", func(m *team) {
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Fail(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeFailed)
+		m.told("person:UANA answer failed")
 	})
 	scenario(t, "a viewer can't take", func(m *team) {
 		m.paper.viewer = true
@@ -511,6 +602,41 @@ func TestConflicts(t *testing.T) {
 			return paperFault{}
 		}
 		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "it is edited slowly, again and again", func(m *team) {
+		m.paper.fault = func(int, paperBatch) paperFault {
+			return paperFault{first: func() { time.Sleep(8 * time.Second); m.paper.edit("Nobody") }}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeContended)
+		if m.paper.sent != 3 {
+			m.t.Errorf("%d writes", m.paper.sent)
+		}
+	})
+	scenario(t, "a conflict with one's own write", func(m *team) {
+		m.paper.fault = func(_ int, b paperBatch) paperFault {
+			m.paper.land(b)
+			return paperFault{lost: true, err: deploytoken.ErrConflict}
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+	})
+	for _, err := range []error{unreachable, deploytoken.ErrGuardUnusable} {
+		scenario(t, "a write that is refused once is made: "+err.Error(), func(m *team) {
+			m.paper.fault = func(n int, _ paperBatch) paperFault {
+				if n == 1 {
+					return paperFault{lost: true, err: err}
+				}
+				return paperFault{}
+			}
+			m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+		})
+	}
+	scenario(t, "another's name typed between the look at the asker's and its release", func(m *team) {
+		m.typed("Ana")
+		m.paper.fault = func(int, paperBatch) paperFault {
+			return paperFault{first: func() { m.paper.edit("Bob Ray") }}
+		}
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeHeld)
+		m.says("Bob Ray")
 	})
 	scenario(t, "it never stops changing", func(m *team) {
 		m.paper.fault = func(n int, b paperBatch) paperFault {
@@ -606,6 +732,27 @@ func TestAmbiguousWrites(t *testing.T) {
 			m.t.Errorf("writes %+v", m.paper.writes)
 		}
 	})
+	scenario(t, "a release was lost, and someone else's name stands there since", func(m *team) {
+		m.watch()
+		m.paper.edit("Ana Díaz")
+		m.notice()
+		id := m.record().Holding.ID
+		m.delivered()
+		m.paper.fault = once(paperFault{first: func() { m.paper.edit("Bob Ray") }, lost: true, err: noAnswer})
+		m.expect(m.do(deploytoken.KindRelease, ana, "upgraded it"), deploytoken.OutcomeSuperseded)
+		m.says("Bob Ray")
+		if h := m.holding(id); h.Summary != "upgraded it" || !h.EndedByHand {
+			m.t.Errorf("holding %+v", h)
+		}
+		m.told("channel:C1 retired", "person:UANA answer superseded", "sheet row")
+	})
+	scenario(t, "a typed name's release tells whose it was", func(m *team) {
+		id := m.typed("Ana")
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeReleased)
+		if h := m.holding(id); h.PersonID != ana {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
 	scenario(t, "no answer for long: pending, then settled", func(m *team) {
 		m.paper.fault = unanswered
 		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
@@ -622,6 +769,11 @@ func TestAmbiguousWrites(t *testing.T) {
 		m.recover()
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
 		m.told("channel:C1 taken", "person:UANA answer taken")
+	})
+	scenario(t, "others are refused when a write may land for long", func(m *team) {
+		m.paper.fault = unanswered
+		m.Do(context.Background(), m.accept(m.command(deploytoken.KindTake, ana, "")))
+		m.expect(m.do(deploytoken.KindRelease, bob, ""), deploytoken.OutcomeRefused)
 	})
 	scenario(t, "others wait for a write that may land", func(m *team) {
 		m.paper.fault = unanswered
@@ -665,6 +817,80 @@ func TestRestart(t *testing.T) {
 			m.told("channel:C1 retired", "channel:C1 released", "person:UANA answer released", "sheet row")
 		})
 	}
+	scenario(t, "killed during a take's write, and someone else's name stands there since", func(m *team) {
+		m.paper.fault = die(m, true)
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Do(expiring(m.t, time.Second), c)
+		m.paper.fault = nil
+		m.restart()
+		m.paper.edit("Bob Ray")
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeSuperseded)
+	})
+	scenario(t, "what is sent again is what was decided last", func(m *team) {
+		var sent []paperBatch
+		m.paper.fault = func(n int, b paperBatch) paperFault {
+			sent = append(sent, b)
+			switch n {
+			case 1:
+				return paperFault{first: func() { m.paper.edit("Nobody") }}
+			case 2:
+				return paperFault{first: func() { m.store.Close() }, lost: true, err: noAnswer}
+			}
+			return paperFault{}
+		}
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Do(expiring(m.t, time.Second), c)
+		m.restart()
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+		if len(sent) != 3 || sent[2].Revision != sent[1].Revision {
+			m.t.Errorf("sent %+v", sent)
+		}
+	})
+	scenario(t, "a release ends when it was decided, however long it takes to find out", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		id := m.record().Holding.ID
+		time.Sleep(time.Minute)
+		m.paper.fault = die(m, false)
+		decided := time.Now()
+		m.Do(expiring(m.t, time.Second), m.accept(m.command(deploytoken.KindRelease, ana, "")))
+		m.paper.fault = nil
+		m.restart()
+		time.Sleep(time.Hour)
+		m.recover()
+		if h := m.holding(id); !h.Ended.Equal(decided) {
+			m.t.Errorf("ended %v, want %v", h.Ended, decided)
+		}
+	})
+	scenario(t, "whoever asked is told, once, that it isn't known yet", func(m *team) {
+		m.paper.fault = die(m, true)
+		m.Do(expiring(m.t, time.Second), m.accept(m.command(deploytoken.KindTake, ana, "")))
+		m.paper.fault = unanswered
+		m.restart()
+		m.recover()
+		m.recover()
+		m.told("person:UANA pending")
+	})
+	scenario(t, "a command that makes the bot panic has failed", func(m *team) {
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.paper.readFault = func() error { panic("of the test") }
+		m.restart()
+		m.recover()
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeFailed)
+	})
+	scenario(t, "a write that makes the bot panic is left open", func(m *team) {
+		m.paper.fault = die(m, true)
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Do(expiring(m.t, time.Second), c)
+		m.restart()
+		m.paper.fault = func(int, paperBatch) paperFault { panic("of the test") }
+		if err := m.Recover(context.Background()); err == nil {
+			m.t.Error("no error")
+		}
+		m.Fail(context.Background(), c)
+		m.expect(m.outcome(c.ID), "")
+	})
 	scenario(t, "a command that was accepted and left", func(m *team) {
 		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
 		m.restart()
@@ -719,10 +945,14 @@ func expiring(t *testing.T, d time.Duration) context.Context {
 func TestWatch(t *testing.T) {
 	scenario(t, "the first look announces nothing", func(m *team) {
 		m.paper.edit("Bob Ray")
-		m.notice()
+		m.watch()
 		m.told()
-		if h := m.record().Holding; h == nil || h.PersonID != bob || h.SinceKnown || !h.ByHand {
+		r := m.record()
+		if h := r.Holding; h == nil || h.PersonID != bob || h.SinceKnown || !h.ByHand {
 			m.t.Errorf("holding %+v", h)
+		}
+		if r.Observed.IsZero() {
+			m.t.Error("not observed")
 		}
 	})
 	scenario(t, "a change counts once it has been seen twice", func(m *team) {
@@ -735,12 +965,47 @@ func TestWatch(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		m.watch()
 		m.told()
-		time.Sleep(time.Second)
-		m.watch()
+		for range 4 {
+			time.Sleep(10 * time.Second)
+			m.watch()
+		}
 		m.told("channel:C1 changed")
 		if h := m.record().Holding; h == nil || h.Name != "Bob Ray" || !h.SinceKnown {
 			m.t.Errorf("holding %+v", h)
 		}
+	})
+	scenario(t, "a change that was taken back meanwhile has to be seen twice again", func(m *team) {
+		m.watch()
+		for range 3 {
+			m.paper.edit("Bob Ray")
+			m.watch()
+			time.Sleep(3 * time.Second)
+			m.paper.edit("Nobody")
+			m.watch()
+		}
+		m.told()
+	})
+	scenario(t, "an ended holding and its end by hand are told of", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		id := m.record().Holding.ID
+		m.delivered()
+		m.paper.edit("Bob Ray")
+		m.notice()
+		if h := m.holding(id); !h.EndedByHand || h.Entry().Summary != "changed by hand" {
+			m.t.Errorf("holding %+v", h)
+		}
+		if n := m.notices("channel:C1"); len(n) != 2 || n[1].Previous != id || n[1].Holding != m.record().Holding.ID {
+			m.t.Errorf("told %+v", n)
+		}
+	})
+	scenario(t, "the holder's other name isn't another's", func(m *team) {
+		m.watch()
+		m.paper.edit("Ana")
+		m.notice()
+		m.delivered()
+		m.paper.edit("Ana Díaz")
+		m.notice()
+		m.told("channel:C1 retired", "channel:C1 changed", "sheet row")
 	})
 	scenario(t, "a name typed over another", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
@@ -792,7 +1057,37 @@ func TestWatch(t *testing.T) {
 		}
 		m.paper.edit("Ana Díaz")
 		m.notice()
+		m.notice()
 		m.told("channel:C1 clear")
+		if r := m.record(); r.Unclear != "" {
+			m.t.Errorf("unclear: %s", r.Unclear)
+		}
+	})
+	scenario(t, "an unclear document is mended with another name", func(m *team) {
+		m.watch()
+		m.paper.edit("Nobody Bob")
+		m.notice()
+		m.paper.edit("Bob Ray")
+		m.notice()
+		m.told("channel:C1 unclear", "channel:C1 changed")
+		if r := m.record(); r.Unclear != "" {
+			m.t.Errorf("unclear: %s", r.Unclear)
+		}
+	})
+	scenario(t, "another store's mark is warned of once", func(m *team) {
+		var log strings.Builder
+		m.paper.marks = []deploytoken.Mark{{Store: "other", Operation: "op"}}
+		s := deploytoken.New(deploytoken.Config{
+			Document: m.paper, Directory: everyone, Ledger: m.store, Channel: "C1", Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		for range 2 {
+			if _, err := s.Watch(context.Background()); err != nil {
+				m.t.Fatal(err)
+			}
+		}
+		if n := strings.Count(log.String(), "store=other"); n != 1 {
+			m.t.Errorf("%d warnings:\n%s", n, log.String())
+		}
 	})
 	scenario(t, "after the bot was blind", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
@@ -825,17 +1120,21 @@ func TestWatch(t *testing.T) {
 		id := m.record().Holding.ID
 		m.paper.edit("Nobody")
 		m.expect(m.do(deploytoken.KindRelease, ana, "restarted it"), deploytoken.OutcomeEnded)
-		h, _ := m.store.Holding(context.Background(), id)
-		if h.Entry().Summary != "restarted it" || !h.EndedByHand {
+		if h := m.holding(id); h.Entry().Summary != "restarted it" || !h.EndedByHand {
 			m.t.Errorf("holding %+v", h)
 		}
+		m.told("channel:C1 taken", "channel:C1 retired", "channel:C1 changed", "person:UANA answer taken", "person:UANA answer ended", "sheet row")
 	})
 	scenario(t, "a take of what its holder has cleared ends that holding", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
 		m.delivered()
+		id := m.record().Holding.ID
 		m.paper.edit("Nobody")
 		m.expect(m.do(deploytoken.KindTake, bob, ""), deploytoken.OutcomeTaken)
 		m.told("channel:C1 retired", "channel:C1 changed", "channel:C1 taken", "person:UBOB answer taken", "sheet row")
+		if h := m.holding(id); !h.EndedByHand {
+			m.t.Errorf("holding %+v", h)
+		}
 	})
 	scenario(t, "it costs one poll, and no read, while nothing changes", func(m *team) {
 		m.watch()
@@ -860,6 +1159,62 @@ func TestWhoseName(t *testing.T) {
 		m.expect(m.click(deploytoken.KindClaim, bob, m.record().Holding.ID), deploytoken.OutcomeClaimed)
 		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeHeld)
 		m.expect(m.do(deploytoken.KindRelease, bob, ""), deploytoken.OutcomeReleased)
+	})
+}
+
+func TestAsk(t *testing.T) {
+	scenario(t, "the holder is asked, once an hour by each", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		id := m.record().Holding.ID
+		for range 2 {
+			m.expect(m.click(deploytoken.KindAsk, bob, id), deploytoken.OutcomeAsked)
+		}
+		m.told("person:UANA asked", "person:UBOB answer asked", "person:UBOB answer asked")
+		time.Sleep(time.Hour)
+		m.click(deploytoken.KindAsk, bob, id)
+		m.told("person:UANA asked", "person:UBOB answer asked")
+	})
+	scenario(t, "a holder who is found by the typed name is asked", func(m *team) {
+		id := m.typed("Ana")
+		m.expect(m.click(deploytoken.KindAsk, bob, id), deploytoken.OutcomeAsked)
+		m.told("person:UANA asked", "person:UBOB answer asked")
+		if h := m.record().Holding; h.PersonID != ana {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+}
+
+func TestStatus(t *testing.T) {
+	status := func(m *team) deploytoken.Status {
+		m.t.Helper()
+		st, err := m.Status(context.Background())
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		return st
+	}
+	scenario(t, "it is by a new reading", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.watch()
+		time.Sleep(time.Second)
+		if st := status(m); st.Holding == nil || st.Holding.PersonID != ana || st.Changing || st.PendingRows != 0 {
+			m.t.Errorf("status %+v", st)
+		}
+		m.paper.edit("Bob Ray")
+		time.Sleep(time.Second)
+		if st := status(m); st.Token.Holder != "Bob Ray" || st.Holding != nil {
+			m.t.Errorf("status %+v", st)
+		}
+	})
+	scenario(t, "rows that wait, and a write that may land", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		m.paper.fault = unanswered
+		m.Do(context.Background(), m.accept(m.command(deploytoken.KindTake, ana, "")))
+		if st := status(m); st.PendingRows != 1 || !st.Changing {
+			m.t.Errorf("status %+v", st)
+		}
 	})
 }
 
@@ -913,9 +1268,19 @@ func TestRemind(t *testing.T) {
 		m.do(deploytoken.KindTake, ana, "")
 		m.delivered()
 		time.Sleep(3 * time.Hour)
+		m.watch()
 		m.paper.edit("Nobody")
+		time.Sleep(time.Second)
 		remind(m)
 		m.told()
+	})
+	scenario(t, "a holder who is found by the typed name is reminded", func(m *team) {
+		m.typed("Ana")
+		time.Sleep(2 * time.Hour)
+		remind(m)
+		if h := m.record().Holding; h.PersonID != ana {
+			m.t.Errorf("holding %+v", h)
+		}
 	})
 }
 
