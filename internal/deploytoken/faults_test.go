@@ -55,6 +55,54 @@ func (l *lossy) Commit(ctx context.Context, c deploytoken.Change) error {
 	return l.Store.Commit(ctx, c)
 }
 
+// slow is a document whose reads take time: read, if set, is done between the
+// moment that is read and the answer.
+type slow struct {
+	*paper
+	read func()
+}
+
+func (d *slow) Read(ctx context.Context) (deploytoken.Reading, error) {
+	r, err := d.paper.Read(ctx)
+	if read := d.read; read != nil {
+		d.read = nil
+		read()
+	}
+	return r, err
+}
+
+// bounded is a document that takes no call without a deadline.
+type bounded struct {
+	*paper
+	t *testing.T
+}
+
+func (d bounded) hold(ctx context.Context, call string) {
+	if at, ok := ctx.Deadline(); !ok || time.Until(at) > 10*time.Second {
+		d.t.Errorf("%s has no deadline, or a late one: %v", call, at)
+	}
+}
+
+func (d bounded) Read(ctx context.Context) (deploytoken.Reading, error) {
+	d.hold(ctx, "Read")
+	return d.paper.Read(ctx)
+}
+
+func (d bounded) Revision(ctx context.Context) (string, error) {
+	d.hold(ctx, "Revision")
+	return d.paper.Revision(ctx)
+}
+
+func (d bounded) Write(ctx context.Context, b deploytoken.Batch) error {
+	d.hold(ctx, "Write")
+	return d.paper.Write(ctx, b)
+}
+
+func (d bounded) LastEditor(ctx context.Context) (string, error) {
+	d.hold(ctx, "LastEditor")
+	return d.paper.LastEditor(ctx)
+}
+
 // once returns a hook that fails the first time.
 func once(err error) func() error {
 	return func() error {
@@ -315,6 +363,15 @@ func TestWhileAWriteMayLand(t *testing.T) {
 		m.says("Ana Díaz")
 		waits(m, deploytoken.KindTake, bob)
 	})
+	scenario(t, "what it may have written isn't taken for a change by hand", func(m *team) {
+		m.paper.fault = func(n int, _ paperBatch) paperFault { return paperFault{lost: n > 1, err: noAnswer} }
+		takePending(m)
+		m.says("Ana Díaz")
+		waits(m, deploytoken.KindTake, ana)
+		if h := m.record().Holding; h != nil {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
 	scenario(t, "a second release doesn't take the place of the first one in the row", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
 		id := m.record().Holding.ID
@@ -440,6 +497,19 @@ func TestWhichHolding(t *testing.T) {
 		m.notice()
 		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeReleased)
 	})
+	scenario(t, "a name that was read before it was released isn't adopted after that", func(m *team) {
+		other := m.service()
+		other.Watch(context.Background())
+		m.paper.edit("Ana Díaz")
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		time.Sleep(time.Second)
+		other.Watch(context.Background())
+		time.Sleep(time.Second)
+		m.expect(m.do(deploytoken.KindRelease, ana, ""), deploytoken.OutcomeReleased)
+		other.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+		m.says("Ana Díaz")
+	})
 	scenario(t, "a take decided on what was read before one's own take begins nothing", func(m *team) {
 		other := m.service()
 		other.Watch(context.Background()) // sees Nobody
@@ -456,6 +526,63 @@ func TestWhichHolding(t *testing.T) {
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeAlreadyYours)
 		if h := m.record().Holding; h == nil || h.ID != id {
 			m.t.Errorf("holding %+v", h)
+		}
+	})
+}
+
+func TestReadings(t *testing.T) {
+	// slowly has the team read slowly: read is done during the next read.
+	slowly := func(m *team, read func()) {
+		m.Service = deploytoken.New(deploytoken.Config{
+			Document: &slow{m.paper, read}, Directory: everyone, Ledger: m.store, Channel: "C1", StaleAfter: time.Hour,
+		})
+	}
+	scenario(t, "one that began before the command came refuses nothing", func(m *team) {
+		m.paper.edit("Bob Ray")
+		var c deploytoken.Command
+		slowly(m, func() {
+			m.paper.edit("Nobody")
+			time.Sleep(time.Second)
+			c = m.accept(m.command(deploytoken.KindTake, ana, ""))
+			time.Sleep(time.Second)
+		})
+		m.Status(context.Background())
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTaken)
+	})
+	scenario(t, "one that began before a write ended is not kept", func(m *team) {
+		c := m.accept(m.command(deploytoken.KindRelease, ana, ""))
+		time.Sleep(time.Second)
+		slowly(m, func() {
+			time.Sleep(time.Second)
+			m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+		})
+		m.Status(context.Background()) // finds Nobody
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeEnded)
+		m.says("Ana Díaz")
+	})
+	scenario(t, "each call has a deadline", func(m *team) {
+		m.Service = deploytoken.New(deploytoken.Config{
+			Document: bounded{m.paper, m.t}, Directory: everyone, Ledger: m.store, Channel: "C1", StaleAfter: time.Hour,
+		})
+		m.watch()
+		m.watch()
+		m.do(deploytoken.KindTake, ana, "")
+		m.paper.edit("Bob Ray")
+		m.notice()
+	})
+	scenario(t, "the service is left alone for as long as it asked", func(m *team) {
+		var reads []time.Time
+		m.paper.readFault = func() error {
+			if reads = append(reads, time.Now()); len(reads) == 1 {
+				return &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Too many requests.", RetryAfter: 3 * time.Second}
+			}
+			return nil
+		}
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+		if wait := reads[1].Sub(reads[0]); wait < 3*time.Second {
+			m.t.Errorf("read again after %v", wait)
 		}
 	})
 }
