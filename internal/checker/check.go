@@ -37,7 +37,8 @@ func (p Problem) String() string { return p.Text }
 // Check returns the rules that the history breaks. The model's checker gives up
 // after the time given, which is a problem, too.
 func (h *History) Check(within time.Duration) []Problem {
-	problems := h.account()
+	a := h.account()
+	problems := a.problems
 	for _, o := range h.Operations {
 		for _, a := range o.Answers {
 			if a.Told == ToldUnknown {
@@ -45,9 +46,9 @@ func (h *History) Check(within time.Duration) []Problem {
 			}
 		}
 	}
-	switch result := porcupine.CheckOperationsTimeout(Model(), h.actions(), within); result {
+	switch result := porcupine.CheckOperationsTimeout(Model(), a.actions(), within); result {
 	case porcupine.Illegal:
-		problems = append(problems, Problem{Text: "what people were told is not linearizable", At: h.stuck()})
+		problems = append(problems, Problem{Text: "what people were told is not linearizable", At: a.stuck()})
 	case porcupine.Unknown:
 		problems = append(problems, Problem{Text: "whether what people were told is linearizable was not found out in time"})
 	}
@@ -56,11 +57,11 @@ func (h *History) Check(within time.Duration) []Problem {
 
 // stuck is about when the history stops being linearizable: the call of the
 // first operation that has no place in the longest order that there is.
-func (h *History) stuck() time.Time {
-	actions := h.actions()
+func (a *accounting) stuck() time.Time {
+	actions := a.actions()
 	_, info := porcupine.CheckOperationsVerbose(Model(), actions, time.Minute)
 	slices.SortFunc(actions, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
-	placed := map[string]bool{}
+	placed, began := map[string]bool{}, a.Began
 	for _, part := range info.PartialLinearizationsOperations() {
 		for _, order := range part {
 			for _, o := range order {
@@ -70,10 +71,10 @@ func (h *History) stuck() time.Time {
 	}
 	for _, a := range actions {
 		if !placed[fmt.Sprint(a.Call, a.Input)] {
-			return h.Began.Add(time.Duration(a.Call))
+			return began.Add(time.Duration(a.Call))
 		}
 	}
-	return h.Began
+	return began
 }
 
 func (o *Operation) String() string {
@@ -81,13 +82,13 @@ func (o *Operation) String() string {
 }
 
 // account checks all rules but the order of what people were told.
-func (h *History) account() []Problem {
-	a := &accounting{History: h, write: map[*Operation]google.Write{}, rows: map[string]int{}}
+func (h *History) account() *accounting {
+	a := &accounting{History: h, write: map[*Operation]google.Write{}, byHand: map[*Operation]bool{}, rows: map[string]int{}}
 	a.writes()
 	a.answers()
 	a.entries()
 	a.announcements()
-	return a.problems
+	return a
 }
 
 type accounting struct {
@@ -95,6 +96,13 @@ type accounting struct {
 	problems []Problem
 	// write is the write of the bot that did what the operation asked for.
 	write map[*Operation]google.Write
+	// undone are earlier writes of an operation, which people undid, together
+	// with their mark, before the bot could know that they had landed: to it,
+	// the document says what it said before, and it decides again.
+	undone []action
+	// byHand are the operations whose wish somebody wrote by hand before the
+	// bot could know that it had not.
+	byHand map[*Operation]bool
 	// rows counts them by the words of the operations that began and ended them.
 	rows map[string]int
 }
@@ -131,6 +139,9 @@ func (a *accounting) writes() {
 			}
 		}
 		if done == nil {
+			done = a.redone(w, before, after)
+		}
+		if done == nil {
 			a.wrong(w.Time, "the bot wrote %q over %q, which nobody was waiting for", after, before)
 			continue
 		}
@@ -140,9 +151,41 @@ func (a *accounting) writes() {
 		answer, _ := o.final()
 		_, written := a.write[o]
 		if (answer.Told == ToldTaken || answer.Told == ToldReleased) && !written {
+			if a.byHand[o] = a.wroteByHand(o); a.byHand[o] {
+				continue
+			}
 			a.wrong(answer.At, "%s: told %q, but the bot did not write that between the asking and the answer", o, answer.Told)
 		}
 	}
+}
+
+// redone finds the operation whose earlier write was undone by hand before w.
+func (a *accounting) redone(w google.Write, before, after string) *Operation {
+	for o, earlier := range a.write {
+		if !o.couldHave(w.Time, before, after) || !slices.ContainsFunc(a.Writes, func(e google.Write) bool {
+			return e.Operation == "" && e.Seq > earlier.Seq && e.Seq < w.Seq && holder(e.TextBefore) != holder(e.TextAfter)
+		}) {
+			continue
+		}
+		told := ToldTaken
+		if o.Kind == Release {
+			told = ToldReleased
+		}
+		a.undone = append(a.undone, action{op: o, answer: Answer{At: earlier.Time, Told: told}})
+		return o
+	}
+	return nil
+}
+
+// wroteByHand reports whether somebody wrote what the operation asked for while
+// it was worked on.
+func (a *accounting) wroteByHand(o *Operation) bool {
+	answer, _ := o.final()
+	return slices.ContainsFunc(a.Writes, func(w google.Write) bool {
+		after := holder(w.TextAfter)
+		return w.Operation == "" && w.Time.After(o.Asked) && w.Time.Before(answer.At) &&
+			(o.Kind == Take && after == o.Person.Name || o.Kind == Release && after == nobody)
+	})
 }
 
 // couldHave reports whether the operation may be why before became after.
@@ -263,11 +306,13 @@ func (a *accounting) entries() {
 	if byHand > changes {
 		a.wrong(time.Time{}, "%d rows of holdings that began by hand, of %d changes by hand", byHand, changes)
 	}
+	// What was superseded by somebody's edit may have ended before the bot saw
+	// it: then it leaves no row.
 	for _, o := range a.Operations {
 		answer, _ := o.final()
 		_, written := a.write[o]
 		n := a.rows[o.Words]
-		switch exactly, atMost := o.Kind == Take && written || answer.Told == ToldReleased || answer.Told == ToldFreed,
+		switch exactly, atMost := answer.Told == ToldTaken || answer.Told == ToldReleased || answer.Told == ToldFreed,
 			answer.Told == ToldSuperseded || written; {
 		case exactly && n == 0:
 			a.missing(answer.At, "%s (told %q) has no row", o, answer.Told)

@@ -11,6 +11,7 @@ import (
 
 // edit changes the document by hand, in one way after the other, until ctx ends.
 func (t *team) edit(ctx context.Context, r *rand.Rand) error {
+	var merged time.Time
 	for pause(ctx, time.Duration(100+r.IntN(900))*time.Millisecond) {
 		who := visitors[r.IntN(len(visitors))]
 		name := t.people()[r.IntN(len(t.people()))].Name
@@ -21,7 +22,11 @@ func (t *team) edit(ctx context.Context, r *rand.Rand) error {
 			name = who.Name
 		}
 		// What a person can't do to the document just now, they leave.
-		switch r.IntN(12) {
+		choice := r.IntN(12)
+		if choice == 7 && time.Since(merged) < 3*time.Second {
+			continue // edits that merge wait for a write, and would pile up
+		}
+		switch choice {
 		case 0, 1:
 			_ = t.document.SetHolder(who, name)
 		case 2:
@@ -33,6 +38,7 @@ func (t *team) edit(ctx context.Context, r *rand.Rand) error {
 		case 5, 6:
 			_ = t.document.DeleteNamedRanges(who, "deploytoken:")
 		case 7:
+			merged = time.Now()
 			t.document.MergeIntoNextBatch(who, google.Edit{Kind: google.SetHolder, Text: name}, time.Duration(r.IntN(3)*r.IntN(200))*time.Millisecond)
 		case 8:
 			t.document.BeforeNextBatch(who, google.Edit{Kind: google.SetHolder, Text: name})

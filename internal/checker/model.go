@@ -104,10 +104,10 @@ func (a action) step(state string) []any {
 
 // actions are the operations of the history, in the form that the model's
 // checker takes.
-func (h *History) actions() []porcupine.Operation {
-	at := func(t time.Time) int64 { return t.Sub(h.Began).Nanoseconds() }
+func (a *accounting) actions() []porcupine.Operation {
+	at := func(t time.Time) int64 { return t.Sub(a.Began).Nanoseconds() }
 	var out []porcupine.Operation
-	for _, o := range h.Operations {
+	for _, o := range a.Operations {
 		if o.Unsent {
 			continue
 		}
@@ -116,13 +116,21 @@ func (h *History) actions() []porcupine.Operation {
 		if ok {
 			end = at(answer.At)
 		}
-		out = append(out, porcupine.Operation{ClientId: h.index(o.Person), Input: action{op: o, answer: answer}, Call: at(o.Asked), Return: end})
+		if a.byHand[o] {
+			// It had become true by another hand.
+			answer.Told = map[Told]Told{ToldTaken: ToldYours, ToldReleased: ToldFree}[answer.Told]
+		}
+		out = append(out, porcupine.Operation{ClientId: a.index(o.Person), Input: action{op: o, answer: answer}, Call: at(o.Asked), Return: end})
 	}
-	for _, w := range h.Writes {
+	for _, u := range a.undone {
+		t := at(u.answer.At)
+		out = append(out, porcupine.Operation{ClientId: a.index(u.op.Person), Input: u, Call: t, Return: t})
+	}
+	for _, w := range a.Writes {
 		before, after := holder(w.TextBefore), holder(w.TextAfter)
 		if w.Operation == "" && before != after {
 			t := at(w.Time)
-			out = append(out, porcupine.Operation{ClientId: len(h.People), Input: action{before: before, after: after}, Call: t, Return: t})
+			out = append(out, porcupine.Operation{ClientId: len(a.People), Input: action{before: before, after: after}, Call: t, Return: t})
 		}
 	}
 	return out

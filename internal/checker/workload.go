@@ -45,6 +45,8 @@ type Config struct {
 	Seed uint64
 	// Operations is how many commands are given.
 	Operations int
+	// Hurry ends the run at the first thing that is wrong for good.
+	Hurry bool
 	// CrashStore, if not nil, ends all connections to the store as a crash of
 	// its server does.
 	CrashStore func(context.Context) error
@@ -388,9 +390,9 @@ func (t *team) settle(ctx context.Context) *History {
 	for {
 		h := t.history()
 		missing := false
-		for _, p := range h.account() {
+		for _, p := range h.account().problems {
 			missing = missing || p.Missing
-			if !p.Missing {
+			if !p.Missing && t.Hurry {
 				return h
 			}
 		}
