@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	operations = flag.Int("ops", 0, "the operations of TestLong; 0 skips it")
+	operations = flag.Int("ops", 0, "the operations of TestLong; 0 skips every run")
 	replicas   = flag.Int("replicas", 3, "the processes of each team of TestLong; more than 1 needs PostgreSQL")
 	seed       = flag.Uint64("seed", 1, "what the teams' seeds count from")
 	keep       = flag.String("keep", "", "a directory where logs and timelines are kept; without it, a failed team's are in a new one")
@@ -98,12 +98,18 @@ func hold(t *testing.T, c Config) {
 
 // TestShort is a team on SQLite.
 func TestShort(t *testing.T) {
+	if *operations == 0 {
+		t.Skip("takes minutes: go test ./internal/checker -ops 150")
+	}
 	d := dir(t)
 	hold(t, Config{Binary: binary(t), Dir: d, Store: "sqlite:" + filepath.Join(d, "store.db"), Replicas: 1, Seed: *seed, Operations: 150})
 }
 
 // TestReplicas is a team on two processes with one PostgreSQL.
 func TestReplicas(t *testing.T) {
+	if *operations == 0 {
+		t.Skip("takes minutes: go test ./internal/checker -ops 150")
+	}
 	hold(t, postgres(t, Config{Binary: binary(t), Dir: dir(t), Replicas: 2, Seed: *seed, Operations: 150}))
 }
 
@@ -131,4 +137,25 @@ func crash(ctx context.Context, url string) error {
 		return err
 	}
 	return process.Kill()
+}
+
+// TestLong is as many teams as the operations asked for need, some at a time.
+func TestLong(t *testing.T) {
+	if *operations == 0 {
+		t.Skip("takes long: go test ./internal/checker -run TestLong -ops 10000 -replicas 3 -seed 7 -timeout 2h")
+	}
+	const each = 250
+	bin := binary(t)
+	for n := range (*operations + each - 1) / each {
+		t.Run(fmt.Sprintf("team%d", n), func(t *testing.T) {
+			t.Parallel()
+			c := Config{Binary: bin, Dir: dir(t), Replicas: *replicas, Seed: *seed + uint64(n), Operations: min(each, *operations-n*each)}
+			if *replicas == 1 {
+				c.Store = "sqlite:" + filepath.Join(c.Dir, "store.db")
+			} else {
+				c = postgres(t, c)
+			}
+			hold(t, c)
+		})
+	}
 }

@@ -15,10 +15,10 @@ func (t *team) edit(ctx context.Context, r *rand.Rand) error {
 	for pause(ctx, time.Duration(100+r.IntN(900))*time.Millisecond) {
 		who := visitors[r.IntN(len(visitors))]
 		name := t.people()[r.IntN(len(t.people()))].Name
-		switch r.IntN(4) {
-		case 0:
+		switch r.IntN(6) {
+		case 0, 1, 2:
 			name = nobody
-		case 1:
+		case 3:
 			name = who.Name
 		}
 		// What a person can't do to the document just now, they leave.

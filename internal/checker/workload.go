@@ -278,6 +278,9 @@ func (t *team) person(ctx context.Context, p Person, r *rand.Rand) error {
 		}
 		switch a, ok := o.final(); {
 		case !ok:
+		case a.Told == ToldHeld:
+			holding = false
+			pause(ctx, time.Duration(r.IntN(500))*time.Millisecond)
 		case a.Told == ToldTaken, a.Told == ToldYours:
 			holding = true
 		case a.Told != ToldNothing && a.Told != ToldUnclear:
