@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -158,4 +160,70 @@ func TestLong(t *testing.T) {
 			hold(t, c)
 		})
 	}
+}
+
+// TestMutants: builds that break a rule are caught.
+func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the bot several times; run without -short")
+	}
+	patches, err := filepath.Glob("testdata/mutants/*.patch")
+	if err != nil || len(patches) == 0 {
+		t.Fatalf("no mutants: %v", err)
+	}
+	for _, patch := range patches {
+		t.Run(strings.TrimSuffix(filepath.Base(patch), ".patch"), func(t *testing.T) {
+			bin := mutant(t, patch)
+			for n := range uint64(maxTries) {
+				d := t.TempDir()
+				c := Config{Binary: bin, Dir: d, Store: "sqlite:" + filepath.Join(d, "store.db"), Replicas: 1, Seed: *seed + n, Operations: 150, Hurry: true}
+				if problems := run(t, c); len(problems) > 0 {
+					t.Logf("caught by seed %d: %s", c.Seed, problems[0])
+					return
+				}
+			}
+			t.Errorf("not caught in %d runs", maxTries)
+		})
+	}
+}
+
+// maxTries bounds the runs in which a mutant must be caught.
+const maxTries = 8
+
+// mutant builds the bot from a copy of the module with a patch.
+func mutant(t *testing.T, patch string) string {
+	t.Helper()
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Skip("git is not installed, which applies the patches")
+	}
+	d := t.TempDir()
+	for _, name := range []string{"cmd", "internal"} {
+		if err := os.CopyFS(filepath.Join(d, name), os.DirFS(filepath.Join("../..", name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		content, err := os.ReadFile(filepath.Join("../..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(d, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path, err := filepath.Abs(patch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply := exec.Command(git, "apply", path)
+	apply.Dir = d
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("the patch doesn't fit any more: %v\n%s", err, out)
+	}
+	bin, err := Build(t.Context(), d, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
 }
