@@ -177,15 +177,22 @@ func (a *accounting) redone(w google.Write, before, after string) *Operation {
 	return nil
 }
 
-// wroteByHand reports whether somebody wrote what the operation asked for while
-// it was worked on.
+// wroteByHand reports whether the document came to say what the operation asked
+// for by somebody's hand: while it was worked on, or after the reading, kept
+// from earlier, that it was decided on. A write whose first sending had no
+// answer then looks as if it had landed.
 func (a *accounting) wroteByHand(o *Operation) bool {
 	answer, _ := o.final()
-	return slices.ContainsFunc(a.Writes, func(w google.Write) bool {
+	found := false
+	for _, w := range a.Writes {
+		if w.Time.After(answer.At) {
+			break
+		}
 		after := holder(w.TextAfter)
-		return w.Operation == "" && w.Time.After(o.Asked) && w.Time.Before(answer.At) &&
-			(o.Kind == Take && after == o.Person.Name || o.Kind == Release && after == nobody)
-	})
+		wished := o.Kind == Take && after == o.Person.Name || o.Kind == Release && after == nobody
+		found = w.Operation == "" && wished || found && (wished || w.Time.After(o.Asked))
+	}
+	return found
 }
 
 // couldHave reports whether the operation may be why before became after.

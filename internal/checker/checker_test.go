@@ -164,8 +164,8 @@ func TestLong(t *testing.T) {
 
 // TestMutants: builds that break a rule are caught.
 func TestMutants(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the bot several times; run without -short")
+	if *operations == 0 {
+		t.Skip("takes minutes: go test ./internal/checker -run TestMutants -ops 150")
 	}
 	patches, err := filepath.Glob("testdata/mutants/*.patch")
 	if err != nil || len(patches) == 0 {
