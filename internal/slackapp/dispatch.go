@@ -88,7 +88,7 @@ const (
 	turnedDownFull     = "I have too much to do just now, so nothing was done. Try again in a minute."
 	turnedDownStopping = "I am being restarted, so nothing was done. Try again in a minute."
 	turnedDownStore    = "I could not take that in just now, so nothing was done. Try again in a minute."
-	turnedDownLate     = "I could not take that in in time, so nothing was done; should it turn out that it was taken in after all, you will hear from me. Look at /deploy-token status before you try again."
+	turnedDownLate     = "I can't tell whether I have taken that in. If I have, you will hear from me; look at /deploy-token status before you try again."
 	sorry              = "Something went wrong on my side, so I have no answer. Try again; if it happens again, please tell whoever runs this bot."
 	noBusyChecks       = "The busy checks are not set up for this bot. Whoever runs it can add a kingfisher section to its configuration."
 )
@@ -405,10 +405,8 @@ func (in *Inbound) accept(ctx context.Context, r request) (fresh bool, why strin
 	}
 	if err != nil {
 		in.logger(r).Error("a command cannot be recorded", "error", err)
-		if ctx.Err() != nil || errors.Is(err, deploytoken.ErrAmbiguous) {
-			return false, turnedDownLate
-		}
-		return false, turnedDownStore
+		// Another replica may have recorded a duplicate of the envelope.
+		return false, turnedDownLate
 	}
 	return fresh, ""
 }

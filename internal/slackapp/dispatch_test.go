@@ -310,7 +310,7 @@ func TestStoreRefuses(t *testing.T) {
 		err  error
 		want string
 	}{
-		"unavailable": {&deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "no"}, turnedDownStore},
+		"unavailable": {&deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "no"}, turnedDownLate},
 		"ambiguous":   {&deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: "no"}, turnedDownLate},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -388,7 +388,7 @@ func TestPanics(t *testing.T) {
 		})
 	})
 	r.slack.slash(r.conn, "accept", "U1", "/deploy-token", "take panic in accept")
-	if a := r.conn.ack(); a.said() != turnedDownStore {
+	if a := r.conn.ack(); a.said() != turnedDownLate {
 		t.Errorf("acknowledged with %+v", a.Payload)
 	}
 	r.slack.slash(r.conn, "member", "PANIC", "/deploy-token", "take")
