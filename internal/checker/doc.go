@@ -1,7 +1,7 @@
 // Package checker looks for the faults that no single test thinks of: it lets
 // many people loose on a team's deploy token while everything around the bot
-// goes wrong at random, and then proves from what was recorded that nothing was
-// lost, doubled or said falsely.
+// goes wrong at random, and then looks in what was recorded for anything lost,
+// doubled or said falsely.
 //
 // Run plays one team: the built program, as one process or several on one
 // store, against local servers that stand in for Slack and Google. People take
@@ -21,7 +21,8 @@
 //   - Each write of the bot was guarded by a revision, writes a person over
 //     Nobody or Nobody over that person, and belongs to one request of that
 //     person that was not yet answered; nobody is told that they hold the token
-//     without such a write, nor that they don't after one.
+//     without such a write, nor that they don't after one. Where somebody wrote the same by
+//     hand meanwhile, or undid a write with its mark, the rule gives way.
 //   - Each holding has one row of the history, in order, with what was said when
 //     it was taken and released; each is announced once when it begins and
 //     once when it is released; each acknowledged command is answered once.

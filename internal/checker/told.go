@@ -86,7 +86,8 @@ var phrases = []struct {
 	told Told
 }{
 	{"I don't know yet whether that was done", ToldPending},
-	{"I could not take that in in time", ToldLate},
+	{"I can't tell whether I have taken that in", ToldLate},
+	{"If you hear no more from me within a minute", ToldLate},
 	{"so nothing was done", ToldNothing},
 	{"while I was working on your request", ToldSuperseded},
 	{"within two minutes", ToldNothing},

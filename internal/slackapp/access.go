@@ -14,7 +14,7 @@ type Members interface {
 const (
 	refusedTeam   = "This bot serves the workspace that it is installed in, and you are in another one. Nothing was done."
 	refusedPerson = "Only members of the deploy token's channel can use this bot. Join the channel, or ask there to be added; if a user group is set for it, ask to be added to that. Nothing was done."
-	accessUnknown = "I can't look up in Slack just now whether you may use this bot, so nothing was done. Try again in a minute."
+	accessUnknown = "I can't look up in Slack just now whether you may use this bot. If you hear no more from me within a minute, try again."
 )
 
 // refuses returns why the request is refused, and "" if it is not. What can't

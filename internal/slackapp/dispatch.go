@@ -82,12 +82,12 @@ const (
 	joinWithin = 3 * time.Second
 )
 
-// What people are told whose request goes no further. They are true also of a
-// command that comes twice.
+// What people are told whose request goes no further. None says that nothing
+// was done: Slack may deliver a command twice, and another replica do it.
 const (
-	turnedDownFull     = "I have too much to do just now, so nothing was done. Try again in a minute."
-	turnedDownStopping = "I am being restarted, so nothing was done. Try again in a minute."
-	turnedDownStore    = "I could not take that in just now, so nothing was done. Try again in a minute."
+	turnedDownFull     = "I have too much to do to take that in just now. If you hear no more from me within a minute, try again."
+	turnedDownStopping = "I am being restarted, and can't take that in just now. If you hear no more from me within a minute, try again."
+	turnedDownStore    = "I can't take that in just now. If you hear no more from me within a minute, try again."
 	turnedDownLate     = "I can't tell whether I have taken that in. If I have, you will hear from me; look at /deploy-token status before you try again."
 	sorry              = "Something went wrong on my side, so I have no answer. Try again; if it happens again, please tell whoever runs this bot."
 	noBusyChecks       = "The busy checks are not set up for this bot. Whoever runs it can add a kingfisher section to its configuration."

@@ -632,3 +632,15 @@ func TestRunWaitsForSlack(t *testing.T) {
 		t.Errorf("Run returned %v", err)
 	}
 }
+
+// TestTurnedDownPromisesNothing: a command may come twice, to two replicas, so
+// the one that turns it down can't say what the other does.
+func TestTurnedDownPromisesNothing(t *testing.T) {
+	for _, said := range []string{turnedDownFull, turnedDownStopping, turnedDownStore, turnedDownLate, accessUnknown} {
+		for _, promise := range []string{"nothing", "not done", "did not", "was not"} {
+			if strings.Contains(strings.ToLower(said), promise) {
+				t.Errorf("says what it can't know: %q", said)
+			}
+		}
+	}
+}
