@@ -52,6 +52,8 @@ func TestSlackGoAnswersACommand(t *testing.T) {
 
 func TestSlackGoHandlesAButtonAndAHome(t *testing.T) {
 	s := start(t, config())
+	// The server must outlast the answer to what it shows already.
+	published := make(chan struct{})
 	connect(t, s, func(sm *socketmode.Client, e socketmode.Event) {
 		switch data := e.Data.(type) {
 		case goslack.InteractionCallback:
@@ -66,6 +68,7 @@ func TestSlackGoHandlesAButtonAndAHome(t *testing.T) {
 				t.Error(err)
 			}
 		case slackevents.EventsAPIEvent:
+			defer close(published)
 			sm.Ack(*e.Request)
 			opened, ok := data.InnerEvent.Data.(*slackevents.AppHomeOpenedEvent)
 			if !ok {
@@ -98,6 +101,7 @@ func TestSlackGoHandlesAButtonAndAHome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	<-published
 	if home, _ := st.Home(bob); home.Shown() != "at home" {
 		t.Errorf("the home shows %q", home.Shown())
 	}
