@@ -154,8 +154,9 @@ func TestBusyAtShutdown(t *testing.T) {
 	r, checker := runBusy(t)
 	r.slack.slash(r.conn, "b", "U1", "/kingfisher", "busy")
 	r.conn.ack()
+	eventually(t, "the beginning is answered", func() bool { return len(r.slack.told("b")) == 1 })
 	checker.steps <- idle(deploytoken.CheckTmux)
-	eventually(t, "it is answered", func() bool { return len(r.slack.told("b")) == 2 })
+	eventually(t, "the first check is answered", func() bool { return len(r.slack.told("b")) == 2 })
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if err := r.Shutdown(ctx); err == nil {
