@@ -82,7 +82,14 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(stdout, stderr, env), statusCommand(stdout, env), busyCommand(stdout, env), versionCommand(stdout))
+	root.AddCommand(
+		serveCommand(stdout, stderr, env),
+		statusCommand(stdout, env),
+		busyCommand(stdout, env),
+		auditCommand(stdout, env),
+		demoCommand(stdout, stderr, env),
+		versionCommand(stdout),
+	)
 	return root
 }
 
