@@ -157,6 +157,8 @@ type Write struct {
 	// TextBefore and TextAfter are the text of a document, all tabs, as a reader sees it.
 	TextBefore string `json:"text_before,omitempty"`
 	TextAfter  string `json:"text_after,omitempty"`
+	// NamedRanges are the names of a document's named ranges after it.
+	NamedRanges []string `json:"named_ranges,omitempty"`
 }
 
 // logWrite notes a commit and tells subscribers. s.mu is held.
@@ -192,6 +194,9 @@ func (s *Server) commitDocument(f *file, next *content, w Write) {
 	s.touch(f, w.Who)
 	w.RevisionBefore, w.RevisionAfter = before.number, before.number+1
 	w.TextBefore, w.TextAfter = before.content.text(), next.text()
+	for _, r := range next.namedRanges() {
+		w.NamedRanges = append(w.NamedRanges, r.Name)
+	}
 	s.logWrite(f, w)
 }
 
