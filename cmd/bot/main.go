@@ -88,6 +88,7 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		busyCommand(stdout, env),
 		auditCommand(stdout, env),
 		demoCommand(stdout, stderr, env),
+		doctorCommand(stdout, env),
 		versionCommand(stdout),
 	)
 	return root

@@ -1,0 +1,129 @@
+package doctor
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/rivo/uniseg"
+)
+
+// A Printer writes results for people: one line each, in columns, and further
+// lines below it where the text is longer than the terminal is wide.
+type Printer struct {
+	w      io.Writer
+	width  int
+	titles map[string]string
+	column int // of the widest title
+	err    error
+}
+
+// NewPrinter returns a Printer of the results of the checks. Lines are broken
+// to fit width, and not at all where it is 0.
+func NewPrinter(w io.Writer, checks []Check, width int) *Printer {
+	p := &Printer{w: w, width: width, titles: map[string]string{}}
+	for _, c := range checks {
+		p.titles[c.Name] = c.Title
+		p.column = max(p.column, uniseg.StringWidth(c.Title))
+	}
+	return p
+}
+
+// words are the states as they are printed: of one width, and told apart
+// without colours.
+var words = map[State]string{OK: "ok     ", Warning: "WARNING", Failed: "FAILED ", Skipped: "skipped"}
+
+// Result writes one result.
+func (p *Printer) Result(r Result) {
+	var lines []string
+	for _, text := range []string{r.Found, r.Problem} {
+		if text != "" {
+			lines = append(lines, strings.Split(text, "\n")...)
+		}
+	}
+	if r.Because != "" {
+		lines = append(lines, "needs what failed above: "+p.titles[r.Because])
+	}
+	head := words[r.State] + "  " + r.Title + strings.Repeat(" ", p.column-uniseg.StringWidth(r.Title)+2)
+	indent := uniseg.StringWidth(head)
+	room := 0
+	if p.width > 0 {
+		// On a narrow terminal, a text that overflows is better than one of a
+		// word a line.
+		room = max(p.width-indent, 30)
+	}
+	if len(lines) == 0 {
+		lines = []string{""}
+	}
+	for i, line := range lines {
+		for j, part := range wrap(line, room) {
+			if i+j > 0 {
+				head = strings.Repeat(" ", indent)
+			}
+			p.line(head + part)
+		}
+	}
+}
+
+// Summary writes how it went all in all, and what to do next.
+func (p *Printer) Summary(r Report) {
+	p.line("")
+	failed, warnings, skipped := r.count(Failed), r.count(Warning), r.count(Skipped)
+	var parts []string
+	if failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", failed))
+	}
+	if warnings > 0 {
+		parts = append(parts, fmt.Sprintf("%d to mind", warnings))
+	}
+	if skipped > 0 {
+		parts = append(parts, fmt.Sprintf("%d not tried", skipped))
+	}
+	took := fmt.Sprintf("in %.1f s", r.Took.Seconds())
+	if len(parts) == 0 {
+		p.line(fmt.Sprintf("All %d checks are well, %s.", len(r.Checks), took))
+		return
+	}
+	p.line(fmt.Sprintf("Of %d checks, %s, %s.", len(r.Checks), strings.Join(parts, ", "), took))
+	if failed > 0 {
+		p.line("Mend what failed from the top down, and run this again.")
+	}
+}
+
+// Err is the first error of writing.
+func (p *Printer) Err() error { return p.err }
+
+func (p *Printer) line(text string) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintln(p.w, strings.TrimRight(text, " "))
+	}
+}
+
+// wrap breaks text between words into lines of at most room columns, or into
+// one where room is 0. What a terminal would not show as it is, is left out.
+func wrap(text string, room int) []string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return ' '
+		}
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, text)
+	var lines []string
+	line, width := "", 0
+	for _, word := range strings.Fields(text) {
+		w := uniseg.StringWidth(word)
+		if line != "" && room > 0 && width+1+w > room {
+			lines = append(lines, line)
+			line, width = "", 0
+		}
+		if line != "" {
+			line, width = line+" ", width+1
+		}
+		line, width = line+word, width+w
+	}
+	return append(lines, line)
+}
