@@ -86,7 +86,6 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		serveCommand(stdout, stderr, env),
 		statusCommand(stdout, env),
 		busyCommand(stdout, env),
-		auditCommand(stdout, env),
 		demoCommand(stdout, stderr, env),
 		doctorCommand(stdout, env),
 		versionCommand(stdout),
