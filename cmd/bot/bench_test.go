@@ -13,16 +13,22 @@ import (
 
 // percentiles reports the 50th and 99th percentile of what was measured.
 func percentiles(b *testing.B, what string, d []time.Duration) {
-	slices.Sort(d)
-	at := func(p float64) float64 {
-		return float64(d[min(len(d)-1, int(p*float64(len(d))))]) / float64(time.Millisecond)
-	}
+	at := func(p float64) float64 { return float64(quantile(d, p)) / float64(time.Millisecond) }
 	b.ReportMetric(at(.5), what+"-p50-ms")
 	b.ReportMetric(at(.99), what+"-p99-ms")
 }
 
+// quantile sorts d and returns its p-quantile; 0 where there is nothing.
+func quantile(d []time.Duration, p float64) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[min(len(d)-1, int(p*float64(len(d))))]
+}
+
 // resident is a process's memory in MiB, by the kernel.
-func resident(b *testing.B, pid int) float64 {
+func resident(b testing.TB, pid int) float64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Skip("no /proc to read a process's memory from")

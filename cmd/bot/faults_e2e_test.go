@@ -94,7 +94,7 @@ func (w *world) announcements(text string) (found []slack.Message) {
 }
 
 // fault makes Google fail in some way.
-func (w *world) fault(t *testing.T, f google.Fault) int {
+func (w *world) fault(t testing.TB, f google.Fault) int {
 	t.Helper()
 	id, err := w.google.AddFault(f)
 	if err != nil {
@@ -159,7 +159,8 @@ func TestKilled(t *testing.T) {
 				t.Errorf("row %q", row)
 			}
 			w.announcedOnce(t, "upgraded it")
-			if got := w.answers(ana); got != before+3 {
+			// The kill may have come between an answer and the record of it.
+			if got := w.answers(ana); got < before+3 || got > before+4 {
 				t.Errorf("%d answers to three commands", got-before)
 			}
 		})
@@ -671,7 +672,7 @@ func TestLongRun(t *testing.T) {
 }
 
 // metric reads one of the bot's metrics.
-func (b *bot) metric(t *testing.T, name string) (value float64) {
+func (b *bot) metric(t testing.TB, name string) (value float64) {
 	t.Helper()
 	_, body := b.get(t, "/metrics")
 	for line := range strings.Lines(body) {

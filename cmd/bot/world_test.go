@@ -366,12 +366,24 @@ func (w *world) rows(t testing.TB, n int) (rows [][]string) {
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
+	to io.Writer
 }
 
 func (b *syncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.to != nil {
+		return b.to.Write(p)
+	}
 	return b.b.Write(p)
+}
+
+// divert has another writer take what is written from now on, where it would
+// be too much to keep.
+func (b *syncBuffer) divert(to io.Writer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.to = to
 }
 
 func (b *syncBuffer) String() string {
