@@ -25,7 +25,10 @@
 //   - A private channel that the app isn't in does not exist for it; a public one answers not_in_channel.
 //   - chat.update with text and no blocks takes the blocks away, and keeps the metadata unless told.
 //   - An acknowledgement counts only over the connection that carried the envelope.
-//   - What is sent over a connection between a warning and its end arrives, if the client still reads it.
+//   - What is sent over a connection between a warning and its end arrives, if the client still reads it. At
+//     its end it is sent nothing more, and is closed once what it was sent is acknowledged or has timed out.
+//   - A command that no connection took, or that was not acknowledged in time, is not sent again: the person
+//     is told so. Only events are.
 //
 // # Where Slack says nothing
 //

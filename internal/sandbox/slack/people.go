@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -178,6 +179,13 @@ func (s *Server) person(user string) error {
 // invoke tells the app of something and waits for the acknowledgement. s.mu is not held.
 func (s *Server) invoke(ctx context.Context, kind string, accepts bool, payload object) (*Invocation, error) {
 	d := s.newDelivery(kind)
+	if url, ok := payload["response_url"].(string); ok {
+		s.mu.Lock()
+		if u := s.replies[path.Base(url)]; u != nil {
+			u.delivery = d
+		}
+		s.mu.Unlock()
+	}
 	err := s.deliver(ctx, d, envelope{
 		EnvelopeID: d.EnvelopeID, Type: kind, AcceptsResponsePayload: accepts, Payload: payload,
 	})

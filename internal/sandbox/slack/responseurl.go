@@ -67,7 +67,7 @@ func (s *Server) respond(r *http.Request) error {
 		if original != nil {
 			s.remove(c, i)
 		}
-		u.uses++
+		u.use()
 		return nil
 	}
 	v, err := readContent(args)
@@ -77,7 +77,7 @@ func (s *Server) respond(r *http.Request) error {
 	if v.empty() {
 		return refuse("no_text")
 	}
-	u.uses++
+	u.use()
 	if original != nil && args.bool("replace_original") {
 		m := *original
 		m.Text, m.Blocks = v.text, v.blocks
@@ -92,6 +92,14 @@ func (s *Server) respond(r *http.Request) error {
 	}
 	s.say(c, u.user, args, v)
 	return nil
+}
+
+// use counts one use of the URL.
+func (u *responseURL) use() {
+	u.uses++
+	if u.delivery != nil {
+		u.delivery.Responses++
+	}
 }
 
 // say posts what the app answers a person with: for them alone, unless it says in_channel.

@@ -35,12 +35,15 @@ const (
 	botUser  = "U0BOT"
 )
 
+// config is a workspace that waits long for acknowledgements, as the machine may be busy; tests in which
+// none comes wait less.
 func config() slack.Config {
 	return slack.Config{
-		Team:     slack.Team{ID: "T0TEAM", Name: "Open Contracting", Domain: "ocp"},
-		App:      slack.App{ID: "A0APP", Name: "deploytoken", UserID: botUser, BotID: "B0BOT"},
-		BotToken: botToken,
-		AppToken: appToken,
+		AckTimeout: time.Minute,
+		Team:       slack.Team{ID: "T0TEAM", Name: "Open Contracting", Domain: "ocp"},
+		App:        slack.App{ID: "A0APP", Name: "deploytoken", UserID: botUser, BotID: "B0BOT"},
+		BotToken:   botToken,
+		AppToken:   appToken,
 		Users: []slack.User{
 			{ID: alice, Name: "alice", RealName: "Alice Adams", DisplayName: "ali", TZ: "America/Toronto"},
 			{ID: bob, Name: "bob.b", RealName: "Bob Brown"},
@@ -96,7 +99,8 @@ func start(t testing.TB, cfg slack.Config) *slack.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Start(t.Context()); err != nil {
+	// The test's own context ends before its clients are done.
+	if err := s.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -196,10 +200,11 @@ func dial(t *testing.T, s *slack.Server, handle func(envelope map[string]any) an
 			if m == nil {
 				return
 			}
+			// Who knows of the acknowledgement can be sure to find what it is for.
+			a.received <- m
 			if id, ok := m["envelope_id"].(string); ok && handle != nil {
 				a.ack(id, handle(m))
 			}
-			a.received <- m
 		}
 	}()
 	t.Cleanup(func() { ws.CloseNow(); <-done })

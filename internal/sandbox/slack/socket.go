@@ -46,9 +46,13 @@ type socket struct {
 	ws       *websocket.Conn
 	since    time.Time
 	silent   atomic.Bool
-	leaving  string        // the reason of the disconnect message that it was sent; s.mu guards it
 	greeted  chan struct{} // closed when hello has been sent, before which nothing else is
 	finished chan struct{} // closed when its reader has ended
+
+	// s.mu guards these.
+	leaving string         // the reason of the disconnect message that it was sent
+	closing bool           // its time is over, and no envelope is sent over it any more
+	waiting map[string]int // how many acknowledgements of each envelope may still come over it in time
 }
 
 // Connection is one WebSocket of the app, as a State shows it.
@@ -57,6 +61,7 @@ type Connection struct {
 	Since   time.Time `json:"since"`
 	Silent  bool      `json:"silent,omitempty"`
 	Leaving string    `json:"leaving,omitempty"` // the reason it was told to disconnect for
+	Closing bool      `json:"closing,omitempty"` // it is sent nothing more, and closed once its envelopes are done with
 }
 
 // Delivery is one envelope: when it was sent over which connection, and how it was acknowledged.
@@ -70,6 +75,7 @@ type Delivery struct {
 	Latency      time.Duration `json:"latency_ns,omitempty"` // from the last sending to the first acknowledgement
 	Late         bool          `json:"late,omitempty"`       // acknowledged after it had timed out
 	TimedOut     bool          `json:"timed_out,omitempty"`
+	Responses    int           `json:"responses,omitempty"` // how often the app has used its response URL
 }
 
 type delivery struct {
@@ -94,7 +100,7 @@ var errNoConnection = errors.New("the app is not connected")
 func (s *Server) connectionList() []Connection {
 	list := make([]Connection, len(s.conns))
 	for i, c := range s.conns {
-		list[i] = Connection{ID: c.id, Since: c.since, Silent: c.silent.Load(), Leaving: c.leaving}
+		list[i] = Connection{ID: c.id, Since: c.since, Silent: c.silent.Load(), Leaving: c.leaving, Closing: c.closing}
 	}
 	return list
 }
@@ -113,7 +119,10 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	c := &socket{id: rand.Text()[:8], since: s.cfg.Clock(), greeted: make(chan struct{}), finished: make(chan struct{})}
+	c := &socket{
+		id: rand.Text()[:8], since: s.cfg.Clock(), waiting: make(map[string]int),
+		greeted: make(chan struct{}), finished: make(chan struct{}),
+	}
 	defer close(c.finished)
 	// Clients send the origin of the real Slack; the ticket is what lets them in.
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
@@ -199,6 +208,9 @@ func (s *Server) acknowledge(c *socket, id string, payload json.RawMessage) {
 		return
 	}
 	d.Acks++
+	if c.waiting[id]--; c.waiting[id] <= 0 {
+		delete(c.waiting, id)
+	}
 	if d.Acks == 1 {
 		d.Latency, d.Late, d.payload = time.Since(d.sent), d.TimedOut, payload
 		close(d.acked)
@@ -242,13 +254,15 @@ func (s *Server) write(c *socket, v any) error {
 func (s *Server) send(d *delivery, e envelope) error {
 	for {
 		s.mu.Lock()
-		if len(s.conns) == 0 {
+		open := slices.DeleteFunc(slices.Clone(s.conns), func(c *socket) bool { return c.closing })
+		if len(open) == 0 {
 			s.mu.Unlock()
 			return errNoConnection
 		}
-		c := s.conns[mathrand.IntN(len(s.conns))]
+		c := open[mathrand.IntN(len(open))]
 		d.Connections = append(slices.Clone(d.Connections), c.id)
 		d.sent = time.Now()
+		c.waiting[d.EnvelopeID]++
 		s.mu.Unlock()
 		select {
 		case <-c.greeted:
@@ -294,6 +308,9 @@ func (s *Server) deliver(ctx context.Context, d *delivery, e envelope) error {
 			return nil
 		}
 		d.TimedOut = true
+		for _, c := range s.conns {
+			delete(c.waiting, d.EnvelopeID)
+		}
 		return errTimedOut
 	case <-ctx.Done():
 		return ctx.Err()
@@ -377,8 +394,9 @@ func (s *Server) pick(ids []string) []*socket {
 
 // Disconnect tells connections (all of them, where no ID is given) to disconnect, for the reason that
 // Slack would give: warning, refresh_requested, link_disabled or too_many_websockets. After one of the
-// first two the connection is served for the grace period; after the others it is closed at once. It
-// returns how many connections were told.
+// first two the connection is served for the grace period like any other. Then it is sent nothing more, and
+// is closed as soon as each envelope that it was sent is acknowledged or has timed out. After the other two
+// it is closed at once. It returns how many connections were told.
 func (s *Server) Disconnect(reason string, ids ...string) (int, error) {
 	if !slices.Contains([]string{"warning", "refresh_requested", "link_disabled", "too_many_websockets"}, reason) {
 		return 0, fmt.Errorf("no disconnect reason %q", reason)
@@ -391,8 +409,9 @@ func (s *Server) Disconnect(reason string, ids ...string) (int, error) {
 }
 
 func (s *Server) leave(c *socket, reason string) {
+	graceful := reason == "warning" || reason == "refresh_requested"
 	s.mu.Lock()
-	c.leaving = reason
+	c.leaving, c.closing = reason, c.closing || !graceful
 	s.notify(Change{Kind: "connection"})
 	s.mu.Unlock()
 	message := object{"type": "disconnect", "reason": reason, "debug_info": object{"host": "applink-local"}}
@@ -400,20 +419,49 @@ func (s *Server) leave(c *socket, reason string) {
 		s.log.Debug("the disconnect message was not sent", "connection", c.id, "error", err)
 	}
 	s.spawn(func() {
-		if reason == "warning" || reason == "refresh_requested" {
-			timer := time.NewTimer(s.cfg.Grace)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-c.finished:
-				return
-			case <-s.ctx.Done():
-				return
-			}
+		if graceful && !s.serveOut(c) {
+			return
 		}
 		// A failed closing handshake leaves the connection closed all the same.
 		c.ws.Close(websocket.StatusNormalClosure, "")
 	})
+}
+
+// serveOut serves a connection for the grace period, and then waits until every envelope that it was sent is
+// acknowledged, or too late to be. It returns false where the connection or the server ends first.
+func (s *Server) serveOut(c *socket) bool {
+	grace := time.NewTimer(s.cfg.Grace)
+	defer grace.Stop()
+	select {
+	case <-grace.C:
+	case <-c.finished:
+		return false
+	case <-s.ctx.Done():
+		return false
+	}
+	s.mu.Lock()
+	c.closing = true
+	s.notify(Change{Kind: "connection"})
+	s.mu.Unlock()
+	late := time.NewTimer(s.cfg.AckTimeout)
+	defer late.Stop()
+	for {
+		s.mu.Lock()
+		left, changed := len(c.waiting), s.changed
+		s.mu.Unlock()
+		if left == 0 {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-late.C:
+			return true
+		case <-c.finished:
+			return false
+		case <-s.ctx.Done():
+			return false
+		}
+	}
 }
 
 // Cut ends connections (all of them, where no ID is given) with no close frame, as a broken network does.

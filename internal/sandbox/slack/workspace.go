@@ -92,6 +92,7 @@ type responseURL struct {
 	original      string // the ts of the message that a button was on
 	at            time.Time
 	uses          int
+	delivery      *delivery // of the envelope that it came with
 }
 
 func newWorkspace() workspace {
