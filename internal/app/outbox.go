@@ -14,10 +14,15 @@ import (
 )
 
 const (
-	// deliverTTL is how long a destination is a drainer's; a delivery takes at
-	// most deliverWithin of it.
-	deliverTTL    = 60 * time.Second
+	// deliverWithin bounds one attempt at a delivery, and deliverTTL how long its
+	// destination is a drainer's that lives: so long that what was delivered
+	// while the store is away is recorded first when it is back.
 	deliverWithin = 30 * time.Second
+	deliverTTL    = 10 * time.Minute
+	// holdEvery is how often a drainer looks whether the destination that it
+	// delivers to is still its own, and holdFor for how long one look counts.
+	holdEvery = time.Second
+	holdFor   = 5 * time.Second
 	// deliverAtOnce bounds how many destinations are delivered to at once.
 	deliverAtOnce = 8
 	// minBackoff and maxBackoff bound the pause before the next attempt.
@@ -148,8 +153,11 @@ func (d *drainer) drain(ctx context.Context, stop <-chan struct{}, destination s
 			return
 		default:
 		}
-		again, err := d.next(ctx, destination)
-		if err != nil {
+		again, err := d.next(ctx, stop, destination)
+		switch {
+		case errors.Is(err, deploytoken.ErrNotOwner):
+			d.log.Warn("delivery left to another replica", "destination", destination)
+		case err != nil:
 			d.log.Error("delivery not recorded", "destination", destination, "error", err)
 		}
 		if err != nil || !again {
@@ -160,7 +168,7 @@ func (d *drainer) drain(ctx context.Context, stop <-chan struct{}, destination s
 
 // next makes one attempt at the destination's first effect, and reports
 // whether there may be another one due.
-func (d *drainer) next(ctx context.Context, destination string) (again bool, err error) {
+func (d *drainer) next(ctx context.Context, stop <-chan struct{}, destination string) (again bool, err error) {
 	lease, claimed, err := d.outbox.Claim(ctx, destination, d.clock(), summaryOf, deliverTTL)
 	if err != nil || len(claimed) == 0 {
 		return false, err
@@ -174,14 +182,16 @@ func (d *drainer) next(ctx context.Context, destination string) (again bool, err
 		log = log.With("holding", id)
 	}
 	dctx, cancel := context.WithTimeout(ctx, deliverWithin)
+	dctx, release := d.hold(dctx, lease)
 	receipt, follow, err := d.deliver(dctx, first, log)
+	release()
 	cancel()
 	if d.onDelivered != nil {
 		d.onDelivered(destination, err)
 	}
 	if err == nil {
 		log.Info("delivered", "with", len(done)-1, "late", d.clock().Sub(first.Inserted).Round(time.Millisecond))
-		return true, d.insist(ctx, func() error { return d.outbox.Delivered(ctx, lease, done, receipt, follow, d.clock()) })
+		return true, d.insist(ctx, stop, func() error { return d.outbox.Delivered(ctx, lease, done, receipt, follow, d.clock()) })
 	}
 	when := d.clock().Add(backoff(first.Attempt, err))
 	personal := strings.HasPrefix(destination, deploytoken.ToPerson(""))
@@ -197,18 +207,49 @@ func (d *drainer) next(ctx context.Context, destination string) (again bool, err
 			Notice: deploytoken.Notice{Kind: deploytoken.NoticeTrouble, Holding: first.Notice.Holding, Detail: deploytoken.Explain(err), At: d.clock()},
 		})
 	}
-	return when.IsZero(), d.insist(ctx, func() error {
+	return when.IsZero(), d.insist(ctx, stop, func() error {
 		return d.outbox.Failed(ctx, lease, first.Key, deploytoken.Explain(err), when, follow)
 	})
 }
 
-// insist tries to record what became of a delivery for as long as the
-// destination is this drainer's: what isn't recorded is delivered again.
-func (d *drainer) insist(ctx context.Context, record func() error) error {
-	until := time.Now().Add(deliverTTL - deliverWithin)
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+// hold returns a context that ends once the lease is lost, or nothing has been
+// heard of it for so long that it may be. The function returned ends both.
+func (d *drainer) hold(ctx context.Context, l deploytoken.Lease) (context.Context, func()) {
+	ctx, lose := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for until := time.Now().Add(holdFor); wait(ctx, holdEvery); {
+			began := time.Now()
+			lctx, cancel := context.WithDeadline(ctx, until)
+			held, err := d.outbox.Holds(lctx, l)
+			cancel()
+			switch {
+			case err == nil && held:
+				until = began.Add(holdFor)
+			case err == nil, !time.Now().Before(until):
+				lose()
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		lose()
+		<-done
+	}
+}
+
+// insist tries to record what became of a delivery until stop: what isn't
+// recorded is delivered again. It succeeds as long as no other has taken over.
+func (d *drainer) insist(ctx context.Context, stop <-chan struct{}, record func() error) error {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := record()
-		if err == nil || !errors.Is(err, deploytoken.ErrUnavailable) || time.Now().Add(pause).After(until) || !wait(ctx, pause) {
+		if err == nil || !errors.Is(err, deploytoken.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-stop:
 			return err
 		}
 	}

@@ -26,6 +26,10 @@ type board struct {
 	fault func(key string, attempt int) (lands bool, err error)
 	tries map[string]int
 	last  deploytoken.Delivery
+	// during, if not nil, is called in each delivery of a message.
+	during func(ctx context.Context)
+	// over, if not nil, is what the drainer sees of the store.
+	over func(deploytoken.Outbox) deploytoken.Outbox
 }
 
 func (b *board) try(key string) (lands bool, err error) {
@@ -40,6 +44,9 @@ func (b *board) try(key string) (lands bool, err error) {
 }
 
 func (b *board) Deliver(ctx context.Context, d deploytoken.Delivery) (deploytoken.Receipt, error) {
+	if b.during != nil {
+		b.during(ctx)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	lands, err := b.try(d.Key)
@@ -114,6 +121,9 @@ func drained(t *testing.T, b *board, f func(store *ledger.Store, insert func(...
 				return deploytoken.Status{Token: deploytoken.Token{State: deploytoken.Free}}, nil
 			},
 		}
+		if b.over != nil {
+			d.outbox = b.over(store)
+		}
 		running, stop := context.WithCancel(ctx)
 		done := make(chan error, 1)
 		inserted := make(chan struct{}, 1)
@@ -134,6 +144,19 @@ func drained(t *testing.T, b *board, f func(store *ledger.Store, insert func(...
 		stop()
 		<-done
 	})
+}
+
+// away is an outbox in which nothing can be recorded until then.
+type away struct {
+	deploytoken.Outbox
+	until time.Time
+}
+
+func (a away) Delivered(ctx context.Context, l deploytoken.Lease, done []string, r deploytoken.Receipt, follow []deploytoken.Effect, now time.Time) error {
+	if time.Now().Before(a.until) {
+		return &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "The store is away."}
+	}
+	return a.Outbox.Delivered(ctx, l, done, r, follow, now)
 }
 
 func message(key string) deploytoken.Effect {
@@ -203,6 +226,47 @@ func TestDelivery(t *testing.T) {
 			time.Sleep(time.Minute)
 			if posts, _ := b.seen(); !slices.Equal(posts, []string{"b"}) {
 				t.Errorf("posts %v", posts)
+			}
+		})
+	})
+	t.Run("what was delivered while the store was away is not delivered again", func(t *testing.T) {
+		b := &board{over: func(o deploytoken.Outbox) deploytoken.Outbox { return away{o, time.Now().Add(9 * time.Minute)} }}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"), message("b"))
+			time.Sleep(10 * time.Minute)
+			if posts, _ := b.seen(); !slices.Equal(posts, []string{"a", "b"}) {
+				t.Errorf("posts %v", posts)
+			}
+		})
+	})
+	t.Run("a delivery whose destination is another's stops", func(t *testing.T) {
+		var stopped time.Duration
+		b := &board{during: func(ctx context.Context) {
+			began := time.Now()
+			<-ctx.Done()
+			stopped = time.Since(began)
+		}}
+		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
+			ctx := context.Background()
+			insert(message("a"))
+			time.Sleep(10 * time.Second)
+			if stopped != 0 {
+				t.Errorf("stopped after %v without a reason", stopped)
+			}
+			if err := store.Unlease(ctx, deploytoken.Lease{Name: "deliver channel:C1", Epoch: 1}); err != nil {
+				t.Fatal(err)
+			}
+			lease, claimed, err := store.Claim(ctx, "channel:C1", time.Now(), 1, time.Hour)
+			if err != nil || len(claimed) != 1 {
+				t.Fatalf("%+v %v", claimed, err)
+			}
+			time.Sleep(time.Minute)
+			if stopped < 10*time.Second || stopped > 10*time.Second+2*holdEvery {
+				t.Errorf("stopped after %v", stopped)
+			}
+			// Nothing of it was recorded.
+			if err := store.Delivered(ctx, lease, []string{"a"}, deploytoken.Receipt{}, nil, time.Now()); err != nil {
+				t.Error(err)
 			}
 		})
 	})

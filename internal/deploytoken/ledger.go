@@ -191,6 +191,9 @@ type Outbox interface {
 	// attempts counted; none where another owner has the lease, or the first
 	// is not due.
 	Claim(ctx context.Context, destination string, now time.Time, limit int, ttl time.Duration) (Lease, []Delivery, error)
+	// Holds reports whether the lease of a claim is this owner's still.
+	// Errors: ErrUnavailable.
+	Holds(ctx context.Context, l Lease) (bool, error)
 	// Delivered records the named effects of a claim, which are the
 	// destination's first undelivered ones, in order, as done, with a receipt
 	// for the first; inserts the effects that follow of it, erases the answered

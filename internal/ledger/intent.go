@@ -81,7 +81,7 @@ func (s *Store) ClaimIntent(ctx context.Context, document string, ttl time.Durat
 		var epoch int64
 		err := t.row(`
 			UPDATE intent SET epoch = epoch + 1, owner = $1, until = {now} + $2
-			WHERE document = $3 AND (owner = $1 OR until <= {now})
+			WHERE document = $3 AND (owner = $1 OR `+t.lapsed("intent")+`)
 			RETURNING body, epoch`, s.owner, ttl.Milliseconds(), document).Scan(&body, &epoch)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil

@@ -19,7 +19,7 @@ func (s *Store) Lease(ctx context.Context, name string, ttl time.Duration) (depl
 			ON CONFLICT (name) DO UPDATE SET
 				epoch = CASE WHEN lease.owner = $2 THEN lease.epoch ELSE lease.epoch + 1 END,
 				owner = $2, until = {now} + $3
-			WHERE lease.owner = $2 OR lease.until <= {now}
+			WHERE lease.owner = $2 OR `+t.lapsed("lease")+`
 			RETURNING epoch`, name, s.owner, ttl.Milliseconds()).Scan(&l.Epoch)
 		mine = err == nil
 		if errors.Is(err, sql.ErrNoRows) {

@@ -11,7 +11,8 @@
 //     number, so that such transactions wait for each other.
 //   - The effects of one destination are numbered by a counter of its own, so
 //     that the order of numbers is the order of commits.
-//   - Claims and leases carry their owner, and end by the database's clock.
+//   - Claims and leases carry their owner, and end by the database's clock:
+//     with their time, or seconds after their owner's last sign of life.
 //
 // Times are kept to the millisecond and returned in UTC.
 package ledger
@@ -46,7 +47,7 @@ type Options struct {
 	Owner string
 	// Exclusive keeps every other writer out of an SQLite file for as long as
 	// the store is open, and takes back at once what a killed process had
-	// claimed. It means nothing to PostgreSQL, where claims end with their time.
+	// claimed. It means nothing to PostgreSQL, where that takes some seconds.
 	Exclusive bool
 	// ReadOnly opens the store for reading beside whoever writes to it. It
 	// neither creates nor migrates: a store that isn't there is ErrNoStore.
@@ -70,6 +71,7 @@ type Store struct {
 	readOnly bool
 	id       string
 	now      func() time.Time
+	pulse    pulse
 }
 
 var (
@@ -123,8 +125,12 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	if err == nil {
 		err = s.prepare(ctx, opts)
 	}
-	if err == nil && s.lock != nil {
+	switch {
+	case err != nil:
+	case s.lock != nil:
 		err = s.settle(ctx, opts)
+	case !s.readOnly:
+		err = s.startPulse(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -135,6 +141,7 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 // Close gives back what this owner has claimed, as far as that is possible
 // within two seconds, closes the store and gives its lock back.
 func (s *Store) Close() error {
+	s.stopPulse()
 	if s.id != "" && !s.readOnly {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		// What can't be given back ends with its time.
@@ -282,6 +289,10 @@ func (s *Store) newer() error {
 		"The store %s was last used by a newer release of the bot. Run that release or a later one, or use another store.", s.engine.place())}
 }
 
+// answerWithin bounds every transaction: a server that has gone away without a
+// word would be waited for much longer.
+const answerWithin = 10 * time.Second
+
 // attempts bounds how often a transaction is tried that the database broke off
 // for another's sake.
 const attempts = 8
@@ -290,6 +301,8 @@ const attempts = 8
 // for. What f returns of this package's and the ports' own errors comes back as
 // it is; the driver's are translated.
 func (s *Store) change(ctx context.Context, doing string, f func(*tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	for attempt := 1; ; attempt++ {
 		err := s.transact(ctx, s.write, nil, f)
 		switch {
@@ -308,6 +321,8 @@ func (s *Store) change(ctx context.Context, doing string, f func(*tx) error) err
 
 // look runs f in a transaction that reads one state of the store.
 func (s *Store) look(ctx context.Context, doing string, f func(*tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	err := s.transact(ctx, s.read, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, f)
 	if err != nil {
 		return s.engine.fault(doing, err)
@@ -327,7 +342,7 @@ func (s *Store) transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f
 		return err
 	}
 	defer t.Rollback()
-	if err := f(&tx{Tx: t, ctx: ctx, clock: s.engine.clock()}); err != nil {
+	if err := f(&tx{Tx: t, ctx: ctx, clock: s.engine.clock(), steady: s.steady()}); err != nil {
 		return err
 	}
 	return t.Commit()
@@ -339,6 +354,8 @@ type tx struct {
 	*sql.Tx
 	ctx   context.Context
 	clock string
+	// steady is whether the lack of an owner's signs of life means its death.
+	steady bool
 }
 
 // exec runs a statement and returns how many rows it changed.

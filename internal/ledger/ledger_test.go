@@ -44,6 +44,7 @@ var behaviours = []struct {
 	{"response URLs are erased", testResponseURLs},
 	{"what is old is pruned, and what is needed kept", testPrune},
 	{"the backlog is counted", testPending},
+	{"decisions can be looked up", testAudit},
 	{"leases", testLease},
 	{"everything outlives a restart", testRestart},
 	{"reading beside a writer", testReadOnly},
@@ -64,6 +65,7 @@ func TestPostgres(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) { b.test(t, server.URL(t)) })
 	}
 	t.Run("faults", func(t *testing.T) { testPostgresFaults(t, server) })
+	t.Run("a replica that dies", func(t *testing.T) { testDeath(t, server) })
 }
 
 const doc = "document-1"

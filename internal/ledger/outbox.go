@@ -26,7 +26,7 @@ func (s *Store) Due(ctx context.Context, now time.Time) ([]string, error) {
 			SELECT o.destination FROM outbox o
 			WHERE o.done = 0 AND o.due <= $1
 				AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.destination = o.destination AND e.done = 0 AND e.number < o.number)
-				AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.name = $2 || o.destination AND l.until > {now})
+				AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.name = $2 || o.destination AND NOT `+t.lapsed("l")+`)
 			ORDER BY o.due, o.destination`, now.UnixMilli(), deliveries)
 		if err != nil {
 			return err
@@ -53,7 +53,7 @@ func (s *Store) Claim(ctx context.Context, destination string, now time.Time, li
 		err := t.row(`
 			INSERT INTO lease (name, owner, epoch, until) VALUES ($1, $2, 1, {now} + $3)
 			ON CONFLICT (name) DO UPDATE SET epoch = lease.epoch + 1, owner = $2, until = {now} + $3
-			WHERE lease.until <= {now}
+			WHERE `+t.lapsed("lease")+`
 			RETURNING epoch`, lease.Name, s.owner, ttl.Milliseconds()).Scan(&lease.Epoch)
 		if errors.Is(err, sql.ErrNoRows) {
 			return errNothing
@@ -153,6 +153,14 @@ func (t *tx) receipt(effect string) (r deploytoken.Receipt, err error) {
 		return deploytoken.Receipt{}, nil
 	}
 	return r, err
+}
+
+// Holds reports whether a claim is this owner's still; see deploytoken.Outbox.
+func (s *Store) Holds(ctx context.Context, l deploytoken.Lease) (held bool, err error) {
+	err = s.look(ctx, "look who delivers", func(t *tx) error {
+		return t.row(`SELECT EXISTS (SELECT 1 FROM lease WHERE name = $1 AND epoch = $2 AND owner = $3)`, l.Name, l.Epoch, s.owner).Scan(&held)
+	})
+	return held, err
 }
 
 // Delivered records what was delivered; see deploytoken.Outbox.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 	"github.com/open-contracting/deploytoken/internal/ledger/ledgertest"
@@ -36,5 +37,92 @@ func testPostgresFaults(t *testing.T, server *ledgertest.Postgres) {
 				t.Error("the error holds the password")
 			}
 		})
+	}
+}
+
+// testDeath: what a replica that dies had claimed is free within seconds, for
+// whom has seen the database meanwhile, and what it writes later is refused.
+func testDeath(t *testing.T, server *ledgertest.Postgres) {
+	ctx := t.Context()
+	url := server.URL(t)
+	a, b := open(t, url, "a"), open(t, url, "b")
+	accept(t, a, "e1")
+	intent, err := a.OpenIntent(ctx, fullIntent(), 0, time.Hour)
+	check(t, err)
+	accept(t, a, "e2")
+	check(t, a.KeepCommands(ctx, []string{"e2"}, time.Hour))
+	insert(t, a, effect("k1", channel))
+	mine, _, err := a.Claim(ctx, channel, start, 1, time.Hour)
+	check(t, err)
+	_, _, err = a.Lease(ctx, "watch", time.Hour)
+	check(t, err)
+
+	// taken is what an owner can take over.
+	taken := func(s *Store) (what []string) {
+		i, err := s.ClaimIntent(ctx, doc, time.Hour)
+		check(t, err)
+		if i != nil {
+			what = append(what, "intent "+i.Operation)
+		}
+		commands, err := s.ClaimCommands(ctx, doc, 9, time.Hour)
+		check(t, err)
+		what = append(what, ids(commands)...)
+		if _, mine, err := s.Lease(ctx, "watch", time.Hour); err != nil {
+			t.Fatal(err)
+		} else if mine {
+			what = append(what, "watch")
+		}
+		due, err := s.Due(ctx, start)
+		check(t, err)
+		for _, d := range due {
+			_, ds, err := s.Claim(ctx, d, start, 1, time.Hour)
+			check(t, err)
+			what = append(what, keys(ds)...)
+		}
+		return what
+	}
+	await(t, "steadiness", b.steady)
+	equal(t, "taken from the living", taken(b), []string(nil))
+	if held, err := a.Holds(ctx, mine); err != nil || !held {
+		t.Errorf("held by the living: %t, %v", held, err)
+	}
+
+	a.stopPulse()
+	var got []string
+	await(t, "a's death", func() bool {
+		got = append(got, taken(b)...)
+		return len(got) >= 4
+	})
+	equal(t, "taken from the dead", got, []string{"intent " + intent.Operation, "e2", "watch", "k1"})
+	if held, err := a.Holds(ctx, mine); err != nil || held {
+		t.Errorf("held by the dead: %t, %v", held, err)
+	}
+	wantErr(t, a.Delivered(ctx, mine, []string{"k1"}, deploytoken.Receipt{}, nil, start), deploytoken.ErrNotOwner)
+	wantErr(t, a.KeepIntent(ctx, intent, time.Hour), deploytoken.ErrNotOwner)
+
+	// Who comes anew can't tell the dead from those who could not reach the
+	// database either.
+	b.stopPulse()
+	await(t, "b's death", func() bool {
+		var alive int
+		check(t, a.look(ctx, "count", func(t *tx) error {
+			return t.row(`SELECT COUNT(*) FROM lease WHERE name LIKE '` + lives + `%' AND until > {now}`).Scan(&alive)
+		}))
+		return alive == 0
+	})
+	c := open(t, url, "c")
+	if early := taken(c); len(early) > 0 && !c.steady() {
+		t.Errorf("taken at once: %v", early)
+	}
+	check(t, c.Prune(ctx, start))
+}
+
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }

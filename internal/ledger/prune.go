@@ -36,6 +36,9 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 				AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.command = command.id AND o.done = 0)`, before.UnixMilli()); err != nil {
 			return err
 		}
+		if _, err := t.exec(`DELETE FROM lease WHERE name LIKE '` + lives + `%' AND until <= {now}`); err != nil {
+			return err
+		}
 		_, err := t.exec(`
 			DELETE FROM outbox WHERE done <> 0 AND done < $1 AND given_up = 0
 				AND NOT EXISTS (SELECT 1 FROM holding h WHERE h.id = outbox.holding AND h.ended = 0)

@@ -66,6 +66,8 @@ func (s *Store) Record(ctx context.Context, document string) (deploytoken.Record
 
 // Command returns a command and its outcome; see deploytoken.Ledger.
 func (s *Store) Command(ctx context.Context, id string) (*deploytoken.Command, deploytoken.Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	c, outcome, err := scanCommand(s.read.QueryRowContext(ctx, selectCommand+` WHERE id = $1`, id))
 	if err != nil {
 		return nil, "", s.engine.fault("read the command", err)
@@ -75,6 +77,8 @@ func (s *Store) Command(ctx context.Context, id string) (*deploytoken.Command, d
 
 // Holding returns a holding by ID; see deploytoken.Ledger.
 func (s *Store) Holding(ctx context.Context, id string) (*deploytoken.Holding, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	h, err := scanHolding(s.read.QueryRowContext(ctx, selectHolding+` WHERE id = $1`, id))
 	if err != nil {
 		return nil, s.engine.fault("read the holding", err)
@@ -91,9 +95,9 @@ func (s *Store) ClaimCommands(ctx context.Context, document string, limit int, t
 		// another owner was quicker.
 		rows, err := t.rows(`
 			UPDATE command SET owner = $1, until = {now} + $2
-			WHERE until <= {now} AND id IN (
+			WHERE `+t.lapsed("command")+` AND id IN (
 				SELECT c.id FROM command c
-				WHERE c.document = $3 AND c.outcome = '' AND c.until <= {now}
+				WHERE c.document = $3 AND c.outcome = '' AND `+t.lapsed("c")+`
 					AND NOT EXISTS (SELECT 1 FROM intent i WHERE i.command = c.id)
 				ORDER BY c.at, c.id LIMIT $4)
 			RETURNING `+commandColumns, s.owner, ttl.Milliseconds(), document, limit)
