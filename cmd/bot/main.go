@@ -86,8 +86,10 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		serveCommand(stdout, stderr, env),
 		statusCommand(stdout, env),
 		busyCommand(stdout, env),
+		auditCommand(stdout, env),
 		demoCommand(stdout, stderr, env),
 		doctorCommand(stdout, env),
+		auditCommand(stdout, env),
 		versionCommand(stdout),
 	)
 	return root

@@ -39,18 +39,18 @@ func WriteStatus(w io.Writer, st deploytoken.Status, asJSON bool, now time.Time)
 	case deploytoken.Free:
 		b.WriteString("Nobody holds the deploy token.\n")
 	case deploytoken.Held:
-		fmt.Fprintf(&b, "%s holds the deploy token", st.Token.Holder)
+		fmt.Fprintf(&b, "%s holds the deploy token", deploytoken.CleanLine(st.Token.Holder, 0))
 		if h := st.Holding; h != nil {
 			if h.SinceKnown {
 				fmt.Fprintf(&b, " since %s (%s)", h.Since.Local().Format("Mon 2 Jan 15:04"), age(now.Sub(h.Since)))
 			}
 			if h.Purpose != "" {
-				fmt.Fprintf(&b, ": %s", h.Purpose)
+				fmt.Fprintf(&b, ": %s", deploytoken.CleanLine(h.Purpose, 0))
 			}
 		}
 		b.WriteString(".\n")
 	default:
-		fmt.Fprintf(&b, "It is unclear who holds the deploy token: %s\n", st.Token.Reason)
+		fmt.Fprintf(&b, "It is unclear who holds the deploy token: %s\n", deploytoken.CleanLine(st.Token.Reason, 0))
 	}
 	if st.Changing {
 		b.WriteString("A change of the document is under way.\n")

@@ -14,6 +14,8 @@ const (
 	// Status and Guard need the document, and no Slack token.
 	Status
 	Guard
+	// Audit needs the document's ID, and the store.
+	Audit
 	// Preflight uses the document and Kingfisher where they are configured.
 	Preflight
 )
@@ -34,7 +36,7 @@ func (c Command) requires(p part) bool {
 	switch c {
 	case Busy:
 		return p&kingfisherPart != 0
-	case Status, Guard:
+	case Status, Guard, Audit:
 		return p&documentPart != 0
 	case Preflight:
 		return false
@@ -52,6 +54,8 @@ func (c Command) uses(p part) bool {
 		return p&kingfisherPart != 0
 	case Status, Guard:
 		return p&(documentPart|storePart) != 0
+	case Audit:
+		return p&storePart != 0
 	case Preflight:
 		return p&(documentPart|kingfisherPart|storePart) != 0
 	default:

@@ -213,7 +213,8 @@ func webURL(s string) (string, error) {
 // sshAddress takes a host with or without a port and gives it with one.
 func sshAddress(s string) (string, error) {
 	bare := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
-	if _, err := netip.ParseAddr(bare); err == nil || !strings.Contains(s, ":") {
+	// To netip, a zone is anything, also "eth0]:22".
+	if a, err := netip.ParseAddr(bare); err == nil && !strings.Contains(a.Zone(), "]") || !strings.Contains(s, ":") {
 		s = net.JoinHostPort(bare, "22")
 	}
 	return dialAddress(s)

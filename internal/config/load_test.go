@@ -90,6 +90,7 @@ func TestGoodValues(t *testing.T) {
 		{"kingfisher.ssh.address", `"::1"`, "'[::1]:22'"},
 		{"kingfisher.ssh.address", `"[::1]"`, "'[::1]:22'"},
 		{"kingfisher.ssh.address", `"[::1]:2222"`, "'[::1]:2222'"},
+		{"kingfisher.ssh.address", `"[fe80::1%eth0]:22"`, "'[fe80::1%eth0]:22'"},
 		{"kingfisher.ssh.knock_address", `""`, `""`},
 		{"kingfisher.tmux_users", "[root, ocdskfs]", "[root, ocdskfs]"},
 		{"kingfisher.timeout", "1m30s", "1m30s"},

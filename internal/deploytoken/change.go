@@ -147,8 +147,12 @@ func (s *Service) tryClose(ctx context.Context, log *slog.Logger, i *Intent, v v
 		change.Finish, change.Outcome = c.ID, outcome
 		change.Effects = append(change.Effects, answerTo(*c, outcome, now, func(n *Notice) { n.Holding, n.Token = subject, token }))
 	}
+	asker := ""
+	if c != nil {
+		asker = c.PersonID
+	}
 	change.Audit = append(change.Audit, AuditEvent{
-		At: now, Event: string(outcome), Command: i.Command, Holding: subject,
+		At: now, Event: string(outcome), Command: i.Command, Holding: subject, Person: asker,
 		Detail: "read “" + i.Read + "”, wrote “" + i.Written + "”",
 	})
 	if err := s.commit(ctx, change); err != nil {
