@@ -176,7 +176,7 @@ func parseHello(line string) (hello, error) {
 		return hello{}, fmt.Errorf("the check on the server began with %q, which is not understood", oneLine(line, maxName))
 	}
 	if version, err := strconv.Atoi(words[1]); err != nil || version != ScriptVersion {
-		return hello{}, fmt.Errorf("the check that is installed on the server is of version %s, and this bot reads version %d: install the one that came with this bot", oneLine(words[1], maxName), ScriptVersion)
+		return hello{}, fmt.Errorf("the check that is installed on the server is of version %s, and this bot reads version %d: on the server, run deploy/kingfisher/install.sh of this bot's release", oneLine(words[1], maxName), ScriptVersion)
 	}
 	if len(words) != 4 || len(words[2]) != 36 || strings.Trim(words[2], "0123456789abcdef-") != "" {
 		return hello{}, fmt.Errorf("the check on the server began with %q, which is not understood", oneLine(line, maxName))

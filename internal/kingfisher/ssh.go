@@ -270,7 +270,11 @@ func (c *Checker) runScript(ctx context.Context, client *ssh.Client, yield func(
 			return err
 		}
 	}
-	return c.runCommand(ctx, client, sentCommand, yield)
+	err := c.runCommand(ctx, client, sentCommand, yield)
+	if c.config.SSHUser != "root" && errors.Is(err, errNoGreeting) {
+		return fmt.Errorf("%w: if the check is installed there for the user %s, run deploy/kingfisher/install.sh of this bot's release again", err, c.config.SSHUser)
+	}
+	return err
 }
 
 // runCommand runs a command that prints the script's output, in a session of its
