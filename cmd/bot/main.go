@@ -89,7 +89,6 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		auditCommand(stdout, env),
 		demoCommand(stdout, stderr, env),
 		doctorCommand(stdout, env),
-		auditCommand(stdout, env),
 		versionCommand(stdout),
 	)
 	return root

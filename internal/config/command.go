@@ -11,13 +11,18 @@ const (
 	Doctor
 	// Busy needs Kingfisher.
 	Busy
-	// Status and Guard need the document, and no Slack token.
+	// Status and Guard need the document, and no Slack token. Guard makes no
+	// use of the store.
 	Status
 	Guard
+	// GuardBusy is Guard with the busy checks: it needs Kingfisher too.
+	GuardBusy
 	// Audit needs the document's ID, and the store.
 	Audit
 	// Preflight uses the document and Kingfisher where they are configured.
 	Preflight
+	// Show shows the configuration: it needs nothing, and reads everything.
+	Show
 )
 
 // A part of the configuration is what a subcommand needs whole.
@@ -38,7 +43,9 @@ func (c Command) requires(p part) bool {
 		return p&kingfisherPart != 0
 	case Status, Guard, Audit:
 		return p&documentPart != 0
-	case Preflight:
+	case GuardBusy:
+		return p&(documentPart|kingfisherPart) != 0
+	case Preflight, Show:
 		return false
 	default:
 		return p&(slackPart|documentPart|spreadsheetPart) != 0
@@ -52,8 +59,12 @@ func (c Command) uses(p part) bool {
 	switch c {
 	case Busy:
 		return p&kingfisherPart != 0
-	case Status, Guard:
+	case Status:
 		return p&(documentPart|storePart) != 0
+	case Guard:
+		return p&documentPart != 0
+	case GuardBusy:
+		return p&(documentPart|kingfisherPart) != 0
 	case Audit:
 		return p&storePart != 0
 	case Preflight:

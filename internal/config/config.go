@@ -23,10 +23,11 @@ type Config struct {
 	Reminders Reminders
 	Waitlist  Waitlist
 	// Servers are offered when releasing; none of them is empty or there twice.
-	Servers []string
-	Access  Access
-	Store   Store
-	HTTP    HTTP
+	Servers   []string
+	Access    Access
+	Preflight PreflightChecks
+	Store     Store
+	HTTP      HTTP
 }
 
 // Slack is the workspace that the bot works in.
@@ -144,6 +145,14 @@ type Access struct {
 	ForceGroup string
 }
 
+// PreflightChecks are what has to be in order before a deployment.
+type PreflightChecks struct {
+	// Repositories are paths of Git checkouts, relative to the deploy checkout
+	// or absolute. There is at least one, each is as [filepath.Clean] gives it,
+	// and none is there twice.
+	Repositories []string
+}
+
 // Store is the database for what must outlive a restart.
 type Store struct {
 	// URL is sqlite:PATH, or a postgres:// or postgresql:// URL. It is shown
@@ -187,6 +196,7 @@ func defaults() *Config {
 		Timezone:  etcUTC(),
 		Reminders: Reminders{Schedule: "0 9-17 * * 1-5", StaleAfter: 2 * time.Hour},
 		Waitlist:  Waitlist{Turn: 10 * time.Minute},
+		Preflight: PreflightChecks{Repositories: []string{".", "pillar/private", "salt/private"}},
 		Store:     Store{URL: shownSecret("sqlite:deploytoken.db", "sqlite:deploytoken.db")},
 		HTTP:      HTTP{Address: "127.0.0.1:8080"},
 	}

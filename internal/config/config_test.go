@@ -97,6 +97,7 @@ func TestDefaults(t *testing.T) {
 		Timezone:  zone,
 		Reminders: Reminders{Schedule: "0 9-17 * * 1-5", StaleAfter: 2 * time.Hour},
 		Waitlist:  Waitlist{Turn: 10 * time.Minute},
+		Preflight: PreflightChecks{Repositories: []string{".", "pillar/private", "salt/private"}},
 		Store:     Store{URL: shownSecret("sqlite:deploytoken.db", "sqlite:deploytoken.db")},
 		HTTP:      HTTP{Address: "127.0.0.1:8080"},
 	}
@@ -286,7 +287,17 @@ func TestWhatEachCommandNeeds(t *testing.T) {
 		{"guard without the document", Guard, none, []string{
 			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document",
 		}},
+		{"guard opens no store", Guard, document.with("STORE_URL_FILE", "/nowhere"), nil},
+		{"guard with busy checks", GuardBusy, document.with("KINGFISHER_SSH_USER", "bot", "SLACK_BOT_TOKEN_FILE", "/nowhere"), nil},
+		{"guard with busy checks without anything", GuardBusy, none, []string{
+			"kingfisher: missing: add the section, if only as kingfisher: {}, or set one of its variables, such as KINGFISHER_SSH_ADDRESS",
+			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document",
+		}},
 		{"preflight", Preflight, none, nil},
+		{"show", Show, none, nil},
+		{"show reads everything", Show, none.with("SLACK_APP_TOKEN_FILE", "/nowhere"), []string{
+			`SLACK_APP_TOKEN_FILE: SLACK_APP_TOKEN: the file "/nowhere" can't be read: no such file or directory`,
+		}},
 		{"what isn't needed must be right", Status, document.with("SLACK_BOT_TOKEN", "hidden", "HTTP_ADDRESS", "8080"), []string{
 			"HTTP_ADDRESS: http.address: \"8080\" is not host:port, such as 127.0.0.1:8080: it has no port, or more than one colon outside brackets",
 			"SLACK_BOT_TOKEN: the value is not a bot token, which begins with xoxb-",

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -32,6 +33,15 @@ var (
 	unixUserPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$`)
 	googlePattern   = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	hostPattern     = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
+)
+
+// What the texts of several keys match, for the schema. The functions below
+// say more.
+const (
+	webPattern      = `^[Hh][Tt][Tt][Pp][Ss]?://`
+	addressPattern  = `:[0-9]+$`
+	durationPattern = `^\+?([0-9]*\.?[0-9]*(ns|us|µs|μs|ms|s|m|h))+$`
+	storePattern    = `^(sqlite:|postgres(ql)?://)`
 )
 
 // channelID takes a public or private channel's ID.
@@ -88,7 +98,20 @@ func serverName(s string) (string, error) {
 	return phrase(s)
 }
 
+// repository takes a path of a Git checkout, and gives it in its shortest form.
+func repository(s string) (string, error) {
+	s, err := filePath(s)
+	return filepath.Clean(s), err
+}
+
 func noRule([]string) error { return nil }
+
+func atLeastOne(entries []string) error {
+	if len(entries) == 0 {
+		return errors.New("is empty: give one entry at least")
+	}
+	return nil
+}
 
 func atMost(n int) func([]string) error {
 	return func(entries []string) error {

@@ -21,6 +21,10 @@ type key struct {
 	value    value
 	// want says, as a noun, what is right, for error messages.
 	want string
+	// pattern is a regular expression, as Go and ECMAScript understand it, that
+	// whatever text is right matches, or each entry's where there are several;
+	// "" for any text.
+	pattern string
 	// part is what the key belongs to; 0 for what is of no part alone.
 	part part
 	// required is whether it has no default and its part can't do without it.
@@ -51,6 +55,8 @@ type value interface {
 	node() *yaml.Node
 	// shown is what is logged, with secrets masked.
 	shown() any
+	// schema is what the file may hold.
+	schema(k key) *schema
 	empty() bool
 }
 
@@ -59,9 +65,11 @@ type value interface {
 func (c *Config) keys() []key {
 	keys := []key{
 		{path: "slack.channel", value: text(&c.Slack.Channel, channelID),
-			want: "a channel's ID, such as C0123456789", part: slackPart, required: true},
+			want: "a channel's ID, such as C0123456789", part: slackPart, required: true,
+			pattern: channelPattern.String()},
 		{path: "slack.api_url", value: text(&c.Slack.APIURL, baseURL),
-			want: "an address, such as https://slack.com/api/"},
+			want:    "an address, such as https://slack.com/api/",
+			pattern: webPattern},
 
 		{path: "google.document", value: text(&c.Google.Document, googleID("document")),
 			want: "the ID or link of a Google document", part: documentPart, required: true},
@@ -72,16 +80,20 @@ func (c *Config) keys() []key {
 		{path: "google.sheet", value: text(&c.Google.Sheet, line),
 			want: "the title of a tab", optional: true},
 		{path: "google.history_columns", value: list{&c.Google.HistoryColumns, historyColumn, hasEntry},
-			want: "one of " + strings.Join(HistoryColumns(), ", ") + `, or ""`},
+			want:    "one of " + strings.Join(HistoryColumns(), ", ") + `, or ""`,
+			pattern: "^(" + strings.Join(HistoryColumns(), "|") + ")$"},
 		{path: "google.endpoint", value: text(&c.Google.Endpoint, baseURL),
-			want: "an address, such as http://127.0.0.1:8085/", optional: true},
+			want: "an address, such as http://127.0.0.1:8085/", optional: true,
+			pattern: webPattern},
 		{path: "google.watch_interval", value: duration(&c.Google.WatchInterval, 100*time.Millisecond, time.Hour),
-			want: "a duration from 100ms to 1h, such as 15s"},
+			want:    "a duration from 100ms to 1h, such as 15s",
+			pattern: durationPattern},
 	}
 	if k := c.Kingfisher; k != nil {
 		keys = append(keys, []key{
 			{path: "kingfisher.scrapyd_url", value: text(&k.ScrapydURL, baseURL),
-				want: "an address, such as https://scrapyd.example.org/"},
+				want:    "an address, such as https://scrapyd.example.org/",
+				pattern: webPattern},
 			{path: "kingfisher.ssh.address", value: text(&k.SSH.Address, sshAddress),
 				want: "a host, or host:port, such as server.example.org:22"},
 			{path: "kingfisher.ssh.user", value: text(&k.SSH.User, unixUser),
@@ -91,21 +103,27 @@ func (c *Config) keys() []key {
 			{path: "kingfisher.ssh.known_hosts_file", value: text(&k.SSH.KnownHostsFile, filePath),
 				want: "the path of a known_hosts file"},
 			{path: "kingfisher.ssh.knock_address", value: text(&k.SSH.KnockAddress, dialAddress),
-				want: "host:port, such as server.example.org:8255", optional: true},
+				want: "host:port, such as server.example.org:8255", optional: true,
+				pattern: addressPattern},
 			{path: "kingfisher.tmux_users", value: list{&k.TmuxUsers, unixUser, noRule},
 				want: "a Unix user's name, such as root", optional: true},
 			{path: "kingfisher.long_query", value: duration(&k.LongQuery, time.Second, 30*24*time.Hour),
-				want: "a duration from 1s to 720h, such as 1h"},
+				want:    "a duration from 1s to 720h, such as 1h",
+				pattern: durationPattern},
 			{path: "kingfisher.timeout", value: duration(&k.Timeout, 100*time.Millisecond, 10*time.Minute),
-				want: "a duration from 100ms to 10m, such as 20s"},
+				want:    "a duration from 100ms to 10m, such as 20s",
+				pattern: durationPattern},
 			{path: "kingfisher.people", value: mapping{&k.People, userID},
-				want: "a Slack user's ID, such as U0123456789", optional: true},
+				want: "a Slack user's ID, such as U0123456789", optional: true,
+				pattern: userPattern.String()},
 			{path: "kingfisher.consent_group", value: text(&k.ConsentGroup, groupID),
-				want: "a Slack user group's ID, such as S0123456789", optional: true},
+				want: "a Slack user group's ID, such as S0123456789", optional: true,
+				pattern: groupPattern.String()},
 			{path: "kingfisher.words", value: list{&k.Words, phrase, noRule},
 				want: "one line of text, such as kingfisher", optional: true},
 			{path: "kingfisher.override_url", value: text(&k.OverrideURL, webURL),
-				want: "an address, such as https://example.org/override", optional: true},
+				want: "an address, such as https://example.org/override", optional: true,
+				pattern: webPattern},
 		}...)
 	}
 	keys = append(keys, []key{
@@ -114,19 +132,27 @@ func (c *Config) keys() []key {
 		{path: "reminders.schedule", value: text(&c.Reminders.Schedule, schedule),
 			want: "a cron schedule of five fields, such as 0 9-17 * * 1-5, or @every 30m"},
 		{path: "reminders.stale_after", value: duration(&c.Reminders.StaleAfter, 100*time.Millisecond, 365*24*time.Hour),
-			want: "a duration from 100ms to 8760h, such as 2h"},
+			want:    "a duration from 100ms to 8760h, such as 2h",
+			pattern: durationPattern},
 		{path: "waitlist.turn", value: duration(&c.Waitlist.Turn, 100*time.Millisecond, 7*24*time.Hour),
-			want: "a duration from 100ms to 168h, such as 10m"},
+			want:    "a duration from 100ms to 168h, such as 10m",
+			pattern: durationPattern},
 		{path: "servers", value: list{&c.Servers, serverName, atMost(maxServers)},
 			want: fmt.Sprintf("one line of text of at most %d characters, such as registry", maxServerName), optional: true},
 		{path: "access.group", value: text(&c.Access.Group, groupID),
-			want: "a Slack user group's ID, such as S0123456789", optional: true},
+			want: "a Slack user group's ID, such as S0123456789", optional: true,
+			pattern: groupPattern.String()},
 		{path: "access.force_group", value: text(&c.Access.ForceGroup, groupID),
-			want: "a Slack user group's ID, such as S0123456789", optional: true},
+			want: "a Slack user group's ID, such as S0123456789", optional: true,
+			pattern: groupPattern.String()},
+		{path: "preflight.repositories", value: list{&c.Preflight.Repositories, repository, atLeastOne},
+			want: "the path of a Git checkout, such as pillar/private"},
 		{path: "store.url", value: secret(&c.Store.URL, storeURL), part: storePart, secret: true,
-			want: "sqlite:PATH or postgres://USER@HOST/DATABASE"},
+			want:    "sqlite:PATH or postgres://USER@HOST/DATABASE",
+			pattern: storePattern},
 		{path: "http.address", value: text(&c.HTTP.Address, listenAddress),
-			want: "host:port, such as 127.0.0.1:8080"},
+			want:    "host:port, such as 127.0.0.1:8080",
+			pattern: addressPattern},
 
 		{variable: "SLACK_BOT_TOKEN", value: secret(&c.Slack.BotToken, token("xoxb-")),
 			want: "a bot token, which begins with xoxb-", part: slackPart, required: true, secret: true},

@@ -65,56 +65,63 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// goodValues are what the file may have for a key, and what becomes of it.
+var goodValues = []struct {
+	path, yaml string
+	want       string
+}{
+	{"slack.channel", "G0123456789", "G0123456789"},
+	{"slack.api_url", "http://127.0.0.1:8083/api", "http://127.0.0.1:8083/api/"},
+	{"google.document", "https://docs.google.com/document/d/1a-_Z/edit?tab=t.0#heading=h.1", "1a-_Z"},
+	{"google.document", "https://docs.google.com/document/d/1a-_Z", "1a-_Z"},
+	{"google.document", "https://docs.google.com/document/u/0/d/1a-_Z/edit", "1a-_Z"},
+	{"google.document", "https://docs.google.com/a/example.org/document/d/1a-_Z/edit", "1a-_Z"},
+	{"google.document", "docs.google.com/document/d/1a-_Z/", "1a-_Z"},
+	{"google.spreadsheet", "http://docs.google.com/a/example.org/spreadsheets/u/1/d/1a-_Z/edit#gid=0", "1a-_Z"},
+	{"google.spreadsheet", "1a-_Z", "1a-_Z"},
+	{"google.label", `" Token held by "`, "Token held by"},
+	{"google.sheet", "2026", `"2026"`},
+	{"google.sheet", "2026-01-01", `"2026-01-01"`},
+	{"google.history_columns", `["", entry, "", name]`, `["", entry, "", name]`},
+	{"google.endpoint", "http://[::1]:8085", "http://[::1]:8085/"},
+	{"google.watch_interval", "100ms", "100ms"},
+	{"kingfisher.ssh.address", "server.example.org", "server.example.org:22"},
+	{"kingfisher.ssh.address", "server.example.org:2222", "server.example.org:2222"},
+	{"kingfisher.ssh.address", `"::1"`, "'[::1]:22'"},
+	{"kingfisher.ssh.address", `"[::1]"`, "'[::1]:22'"},
+	{"kingfisher.ssh.address", `"[::1]:2222"`, "'[::1]:2222'"},
+	{"kingfisher.ssh.address", `"[fe80::1%eth0]:22"`, "'[fe80::1%eth0]:22'"},
+	{"kingfisher.ssh.knock_address", `""`, `""`},
+	{"kingfisher.tmux_users", "[root, ocdskfs]", "[root, ocdskfs]"},
+	{"kingfisher.timeout", "1m30s", "1m30s"},
+	{"kingfisher.long_query", "90m", "1h30m"},
+	{"kingfisher.people", `{jm: U0123, 10.0.0.7: W0456}`, `{10.0.0.7: W0456, jm: U0123}`},
+	{"kingfisher.words", "[]", "[]"},
+	{"kingfisher.override_url", "https://example.org/page?a=b#c", "https://example.org/page?a=b#c"},
+	{"timezone", "America/Guatemala", "America/Guatemala"},
+	{"reminders.schedule", `"@every 1s"`, `'@every 1s'`},
+	{"reminders.schedule", "30 8 29 2 *", "30 8 29 2 *"},
+	{"preflight.repositories", "[./, pillar//private/, /srv/salt]", "[., pillar/private, /srv/salt]"},
+	{"store.url", "sqlite:/var/lib/deploytoken/token.db", "sqlite:/var/lib/deploytoken/token.db"},
+	{"store.url", "postgres://bot@db.example.org/bot?sslmode=verify-full", "postgres://bot@db.example.org/bot?sslmode=verify-full"},
+	{"store.url", "postgresql:///bot?host=/run/postgresql", "postgresql:///bot?host=/run/postgresql"},
+	{"http.address", `":0"`, `:0`},
+}
+
+// nested is a file that has that for the key at path, and nothing else.
+func nested(path, yaml string) string {
+	var content strings.Builder
+	for i, name := range strings.Split(path, ".") {
+		fmt.Fprintf(&content, "\n%s%s: ", strings.Repeat("  ", i), name)
+	}
+	return content.String() + yaml
+}
+
 func TestGoodValues(t *testing.T) {
-	for _, test := range []struct {
-		path, yaml string
-		want       string
-	}{
-		{"slack.channel", "G0123456789", "G0123456789"},
-		{"slack.api_url", "http://127.0.0.1:8083/api", "http://127.0.0.1:8083/api/"},
-		{"google.document", "https://docs.google.com/document/d/1a-_Z/edit?tab=t.0#heading=h.1", "1a-_Z"},
-		{"google.document", "https://docs.google.com/document/d/1a-_Z", "1a-_Z"},
-		{"google.document", "https://docs.google.com/document/u/0/d/1a-_Z/edit", "1a-_Z"},
-		{"google.document", "https://docs.google.com/a/example.org/document/d/1a-_Z/edit", "1a-_Z"},
-		{"google.document", "docs.google.com/document/d/1a-_Z/", "1a-_Z"},
-		{"google.spreadsheet", "http://docs.google.com/a/example.org/spreadsheets/u/1/d/1a-_Z/edit#gid=0", "1a-_Z"},
-		{"google.spreadsheet", "1a-_Z", "1a-_Z"},
-		{"google.label", `" Token held by "`, "Token held by"},
-		{"google.sheet", "2026", `"2026"`},
-		{"google.sheet", "2026-01-01", `"2026-01-01"`},
-		{"google.history_columns", `["", entry, "", name]`, `["", entry, "", name]`},
-		{"google.endpoint", "http://[::1]:8085", "http://[::1]:8085/"},
-		{"google.watch_interval", "100ms", "100ms"},
-		{"kingfisher.ssh.address", "server.example.org", "server.example.org:22"},
-		{"kingfisher.ssh.address", "server.example.org:2222", "server.example.org:2222"},
-		{"kingfisher.ssh.address", `"::1"`, "'[::1]:22'"},
-		{"kingfisher.ssh.address", `"[::1]"`, "'[::1]:22'"},
-		{"kingfisher.ssh.address", `"[::1]:2222"`, "'[::1]:2222'"},
-		{"kingfisher.ssh.address", `"[fe80::1%eth0]:22"`, "'[fe80::1%eth0]:22'"},
-		{"kingfisher.ssh.knock_address", `""`, `""`},
-		{"kingfisher.tmux_users", "[root, ocdskfs]", "[root, ocdskfs]"},
-		{"kingfisher.timeout", "1m30s", "1m30s"},
-		{"kingfisher.long_query", "90m", "1h30m"},
-		{"kingfisher.people", `{jm: U0123, 10.0.0.7: W0456}`, `{10.0.0.7: W0456, jm: U0123}`},
-		{"kingfisher.words", "[]", "[]"},
-		{"kingfisher.override_url", "https://example.org/page?a=b#c", "https://example.org/page?a=b#c"},
-		{"timezone", "America/Guatemala", "America/Guatemala"},
-		{"reminders.schedule", `"@every 1s"`, `'@every 1s'`},
-		{"reminders.schedule", "30 8 29 2 *", "30 8 29 2 *"},
-		{"store.url", "sqlite:/var/lib/deploytoken/token.db", "sqlite:/var/lib/deploytoken/token.db"},
-		{"store.url", "postgres://bot@db.example.org/bot?sslmode=verify-full", "postgres://bot@db.example.org/bot?sslmode=verify-full"},
-		{"store.url", "postgresql:///bot?host=/run/postgresql", "postgresql:///bot?host=/run/postgresql"},
-		{"http.address", `":0"`, `:0`},
-	} {
+	for _, test := range goodValues {
 		t.Run(test.path+" "+test.yaml, func(t *testing.T) {
-			var content strings.Builder
-			names := strings.Split(test.path, ".")
-			for i, name := range names {
-				fmt.Fprintf(&content, "\n%s%s: ", strings.Repeat("  ", i), name)
-			}
-			content.WriteString(test.yaml)
 			base := required.without(strings.ToUpper(strings.ReplaceAll(test.path, ".", "_")))
-			c, err := Load(write(t, content.String()), base.lookUp, Preflight)
+			c, err := Load(write(t, nested(test.path, test.yaml)), base.lookUp, Preflight)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -334,7 +341,8 @@ func TestAlias(t *testing.T) {
 }
 
 // Whatever the file and a variable hold, Load gives an error of one line for
-// each mistake, or a configuration that loads again from what it shows.
+// each mistake, or a configuration that is right by the schema and loads again
+// from what it shows.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(Example()), uint8(0), "")
 	files, err := filepath.Glob("testdata/bad/*.yaml")
@@ -349,6 +357,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(content, uint8(i), "registry,jm=U1")
 	}
 	keys := defaults().keys()
+	schema := compiled(f)
 	f.Fuzz(func(t *testing.T, content []byte, which uint8, value string) {
 		env := required
 		if k := keys[int(which)%len(keys)]; value != "" && k.variable != "GOOGLE_APPLICATION_CREDENTIALS" {
@@ -363,6 +372,11 @@ func FuzzLoad(f *testing.F) {
 				t.Fatalf("control characters in %q", err)
 			}
 			return
+		}
+		if v, err := decoded(content); err == nil && v != nil {
+			if err := schema.Validate(v); err != nil {
+				t.Fatalf("what loads isn't right by the schema: %v", err)
+			}
 		}
 		shown, err := yaml.Marshal(c)
 		if err != nil {

@@ -145,6 +145,8 @@ servers: [registry, docs]
 access:
     group: ""
     force_group: ""
+preflight:
+    repositories: [., pillar/private, salt/private]
 store:
     url: postgres://bot:xxxxx@db/bot
 http:
