@@ -51,6 +51,7 @@ func workspaceOf() sandbox.Config {
 		Team:     sandbox.Team{ID: "T0TEAM", Name: "Team"},
 		App:      sandbox.App{ID: "A0APP", Name: "deploytoken", UserID: "U0BOT", BotID: "B0BOT"},
 		BotToken: sandboxBotToken, AppToken: sandboxAppToken,
+		AckTimeout: patience,
 		Users: []sandbox.User{
 			{ID: "U0ALICE", Name: "alice", RealName: "Alice Ng", DisplayName: "ali"},
 			{ID: "U0BOB", Name: "bob", RealName: "Bob Brown"},
@@ -70,7 +71,8 @@ func startSlack(t testing.TB, c sandbox.Config) *sandbox.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Start(t.Context()); err != nil {
+	// The test's own context ends before its clients are done.
+	if err := s.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })

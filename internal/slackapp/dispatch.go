@@ -52,9 +52,6 @@ type InboundConfig struct {
 	// Queue is how many requests are taken in, beside those being worked on,
 	// before further ones are turned down; 256 if 0.
 	Queue int
-	// Silence is how long a connection may be silent before it is replaced:
-	// Slack pings about every 10 s; 45 s if 0.
-	Silence time.Duration
 	// OnAck, if not nil, is told of each acknowledgement: what was asked for,
 	// and how long it took from the envelope's coming.
 	OnAck func(kind string, d time.Duration)
@@ -64,23 +61,35 @@ type InboundConfig struct {
 	Now func() time.Time
 }
 
-const (
-	// takeInWithin bounds the time from an envelope's coming to its
-	// acknowledgement. Slack shows the asker an error after 3 s, which include
-	// the way from Slack and back.
-	takeInWithin = 2500 * time.Millisecond
-	// acceptWithin bounds the recording of a command.
-	acceptWithin = 2 * time.Second
-	// commandWithin bounds the work on one command. What is unfinished then
-	// stays recorded, to be taken up again.
-	commandWithin = 3 * time.Minute
-	// answerWithin bounds the answer to what only reads.
-	answerWithin = 30 * time.Second
-	// failWithin bounds the record that a command failed.
-	failWithin = 10 * time.Second
-	// joinWithin bounds the wait for what runs once its context has ended.
-	joinWithin = 3 * time.Second
-)
+// inboundTiming holds the bounds of what an Inbound does.
+type inboundTiming struct {
+	// takeIn bounds the time from an envelope's coming to its acknowledgement.
+	// Slack shows the asker an error after 3 s, which include the way from Slack
+	// and back.
+	takeIn time.Duration
+	// accept bounds the recording of a command.
+	accept time.Duration
+	// command bounds the work on one command. What is unfinished then stays
+	// recorded, to be taken up again.
+	command time.Duration
+	// answer bounds the answer to what only reads.
+	answer time.Duration
+	// fail bounds the record that a command failed.
+	fail time.Duration
+	// join bounds the wait for what runs once its context has ended.
+	join time.Duration
+}
+
+func defaultInboundTiming() inboundTiming {
+	return inboundTiming{
+		takeIn:  2500 * time.Millisecond,
+		accept:  2 * time.Second,
+		command: 3 * time.Minute,
+		answer:  30 * time.Second,
+		fail:    10 * time.Second,
+		join:    3 * time.Second,
+	}
+}
 
 // What people are told whose request goes no further. None says that nothing
 // was done: Slack may deliver a command twice, and another replica do it.
@@ -99,6 +108,7 @@ const (
 // answered. What one person asks for is done in its order.
 type Inbound struct {
 	config    InboundConfig
+	timing    inboundTiming
 	socket    *socket
 	team      atomic.Pointer[string]
 	busy      *busyDesk
@@ -135,26 +145,24 @@ func NewInbound(config InboundConfig) *Inbound {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	timing := defaultTiming()
-	if config.Silence != 0 {
-		timing.silence = config.Silence
-	}
 	capacity := config.Workers + config.Queue
 	in := &Inbound{
 		config:    config,
+		timing:    defaultInboundTiming(),
 		responder: NewResponder(),
 		places:    make(chan struct{}, capacity),
 		accepts:   make(chan struct{}, capacity),
-		intake:    newLanes(32, capacity),
-		work:      newLanes(config.Workers, capacity),
-		watching:  newLanes(capacity, capacity),
-		notes:     newLanes(4, 64),
-		ran:       make(chan struct{}),
+		// A store that hangs must not hold up the acknowledgements of others.
+		intake:   newLanes(capacity, capacity),
+		work:     newLanes(config.Workers, capacity),
+		watching: newLanes(capacity, capacity),
+		notes:    newLanes(4, 64),
+		ran:      make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.busy = newBusyDesk(in.ctx, config.Busy, config.Log, config.Now, &in.tasks)
 	open := func(ctx context.Context) (string, error) { return openConnection(ctx, config.Client) }
-	in.socket = newSocket(open, in.receive, config.Log, config.Now, timing)
+	in.socket = newSocket(open, in.receive, config.Log, config.Now, defaultTiming())
 	return in
 }
 
@@ -190,7 +198,7 @@ func (in *Inbound) Run(ctx context.Context) error {
 	}
 	err := in.socket.run(ctx)
 	in.intake.stop()
-	settling, settled := context.WithTimeout(context.Background(), takeInWithin+in.socket.timing.write)
+	settling, settled := context.WithTimeout(context.Background(), in.timing.takeIn+in.socket.timing.write)
 	defer settled()
 	if in.intake.wait(settling) != nil {
 		in.config.Log.Error("closing the connection to Slack before all that came is acknowledged")
@@ -244,14 +252,19 @@ func (in *Inbound) Shutdown(ctx context.Context) error {
 			break
 		}
 	}
-	left := 0
+	var left []func()
 	for _, l := range all {
-		left += l.drop()
+		left = append(left, l.drop()...)
 	}
 	interrupted := ctx.Err() != nil
 	in.cancel()
+	// With their context ended, all that these do is to tell the asker so, unless
+	// the store has the command.
+	for _, f := range left {
+		in.tasks.Go(f)
+	}
 
-	joining, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinWithin)
+	joining, cancel := context.WithTimeout(context.WithoutCancel(ctx), in.timing.join)
 	defer cancel()
 	var stuck error
 	for _, l := range all {
@@ -268,7 +281,7 @@ func (in *Inbound) Shutdown(ctx context.Context) error {
 	case stuck != nil:
 		return fmt.Errorf("cannot end all work on what came from Slack: %w", stuck)
 	case interrupted:
-		return fmt.Errorf("ended the work on what came from Slack before it was done, with %d requests not begun: %w", left, ctx.Err())
+		return fmt.Errorf("ended the work on what came from Slack before it was done, with %d requests not begun: %w", len(left), ctx.Err())
 	}
 	return nil
 }
@@ -322,7 +335,7 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 			leave()
 		}
 	}()
-	ctx, cancel := context.WithTimeout(in.ctx, takeInWithin-in.config.Now().Sub(e.Received))
+	ctx, cancel := context.WithTimeout(in.ctx, in.timing.takeIn-in.config.Now().Sub(e.Received))
 	defer cancel()
 
 	handOn := func(l *lanes, key string, f func(context.Context, request), within time.Duration) {
@@ -339,11 +352,11 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 	case r.Ask == askBusy:
 		in.ack(e, r, nil)
 		acknowledged = true
-		handOn(in.watching, r.ID, in.answer, busyWithin+answerWithin)
+		handOn(in.watching, r.ID, in.answer, busyWithin+in.timing.answer)
 	case !r.Ask.changes():
 		in.ack(e, r, nil)
 		acknowledged = true
-		handOn(in.work, r.Person, in.answer, answerWithin)
+		handOn(in.work, r.Person, in.answer, in.timing.answer)
 	default:
 		if why := in.refuses(ctx, r); why != "" {
 			in.logger(r).Info("refused a command")
@@ -361,7 +374,7 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 			in.logger(r).Info("ignoring a command that came before")
 			return
 		}
-		handOn(in.work, r.Person, in.do, commandWithin)
+		handOn(in.work, r.Person, in.do, in.timing.command)
 	}
 }
 
@@ -377,7 +390,7 @@ func (in *Inbound) accept(ctx context.Context, r request) (fresh bool, why strin
 	default:
 		return false, turnedDownStore
 	}
-	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
+	ctx, cancel := context.WithTimeout(ctx, in.timing.accept)
 	defer cancel()
 	c := r.command()
 	var err error
@@ -430,6 +443,9 @@ func (in *Inbound) do(ctx context.Context, r request) {
 			in.fail(r.command())
 		}
 	}()
+	if in.ctx.Err() != nil {
+		return
+	}
 	in.config.Commands.Do(ctx, r.command())
 	log.Info("worked on a command", "took", in.config.Now().Sub(r.Received))
 }
@@ -441,7 +457,7 @@ func (in *Inbound) fail(c deploytoken.Command) {
 			in.config.Log.Error("panic while recording that a command failed", "command", c.ID, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), failWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), in.timing.fail)
 	defer cancel()
 	in.config.Commands.Fail(ctx, c)
 }
@@ -455,6 +471,10 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 			in.respond(r, refusal(sorry))
 		}
 	}()
+	if in.ctx.Err() != nil {
+		in.respond(r, refusal(turnedDownStopping))
+		return
+	}
 	if why := in.refuses(ctx, r); why != "" {
 		log.Info("refused a request")
 		in.respond(r, refusal(why))
@@ -463,6 +483,10 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 	switch r.Ask {
 	case askStatus:
 		st, err := in.config.Commands.Status(ctx)
+		if err != nil && in.ctx.Err() != nil {
+			in.respond(r, refusal(turnedDownStopping))
+			return
+		}
 		if err != nil {
 			log.Error("cannot read the status", "error", err)
 			in.respond(r, refusal(deploytoken.Explain(err)))
@@ -485,7 +509,7 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 // respond answers so that only the asker sees it, also while shutting down. A
 // message that others see, too, is not replaced by the answer to a click on it.
 func (in *Inbound) respond(r request, m Message) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), answerWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), in.timing.answer)
 	defer cancel()
 	replace := r.Message == "" || r.Ephemeral
 	err := in.responder.respond(ctx, r.ResponseURL, m, replace)

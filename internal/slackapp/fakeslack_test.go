@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,9 @@ type scriptedConn struct {
 	n    int
 	acks chan scriptedAck
 	gone chan struct{} // closed when the client is
+
+	deaf  atomic.Bool  // it answers no pings
+	pings atomic.Int32 // how many it was sent
 }
 
 // A scriptedAnswer is what was posted to the response URL of the envelope.
@@ -103,14 +107,17 @@ func newScriptedSlack(t *testing.T) *scriptedSlack {
 }
 
 func (f *scriptedSlack) serveSocket(w http.ResponseWriter, r *http.Request) {
-	ws, err := websocket.Accept(w, r, nil)
+	c := &scriptedConn{t: f.t, acks: make(chan scriptedAck, 1000), gone: make(chan struct{})}
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		OnPingReceived: func(context.Context, []byte) bool { c.pings.Add(1); return !c.deaf.Load() },
+	})
 	if err != nil {
 		return // the client has given up
 	}
 	defer ws.CloseNow()
 	f.mu.Lock()
 	f.dials++
-	c := &scriptedConn{t: f.t, ws: ws, n: f.dials, acks: make(chan scriptedAck, 1000), gone: make(chan struct{})}
+	c.ws, c.n = ws, f.dials
 	greet := f.greet
 	f.mu.Unlock()
 	for _, m := range greet(c.n) {
@@ -172,7 +179,7 @@ func (f *scriptedSlack) answer(id string) scriptedAnswer {
 
 // say sends a message to the client.
 func (c *scriptedConn) say(message string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := c.ws.Write(ctx, websocket.MessageText, []byte(message)); err != nil {
 		c.t.Errorf("cannot send on connection %d: %v", c.n, err)
@@ -226,13 +233,16 @@ func mustJSON(v any) string {
 	return string(data)
 }
 
+// patience is how long a test waits for what must come, on a busy machine, too.
+const patience = 30 * time.Second
+
 // await returns what comes through the channel, or fails the test.
 func await[T any](t *testing.T, ch <-chan T, what string) T {
 	t.Helper()
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("waited in vain for %s", what)
 		panic("unreachable")
 	}
@@ -241,7 +251,7 @@ func await[T any](t *testing.T, ch <-chan T, what string) T {
 // eventually waits for the condition, or fails the test.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !condition(); {
+	for deadline := time.Now().Add(patience); !condition(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain until %s", what)
 		}

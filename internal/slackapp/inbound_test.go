@@ -35,12 +35,13 @@ type localInbound struct {
 
 func localPerson(n int) string { return fmt.Sprintf("U%04d", n) }
 
-func runLocal(t testing.TB, change func(*local.Config, *InboundConfig)) *localInbound {
+func runLocal(t testing.TB, change func(*local.Config, *InboundConfig), timings ...func(*socketTiming)) *localInbound {
 	config := local.Config{
 		Team:     local.Team{ID: testTeam, Name: "Team"},
 		App:      local.App{ID: "A0", Name: "deploytoken", UserID: localBot, BotID: "B0"},
 		BotToken: "xoxb-local", AppToken: "xapp-local",
-		Users: []local.User{{ID: localGuest, Name: "guest", RealName: "Guest", Guest: local.SingleChannelGuest}},
+		AckTimeout: patience,
+		Users:      []local.User{{ID: localGuest, Name: "guest", RealName: "Guest", Guest: local.SingleChannelGuest}},
 	}
 	members := []string{localBot, localGuest}
 	for n := range 20 {
@@ -67,9 +68,13 @@ func runLocal(t testing.TB, change func(*local.Config, *InboundConfig)) *localIn
 		inbound.Members = NewDirectory(inbound.Client, localChannel, "", time.Now)
 	}
 	l.Inbound = NewInbound(inbound)
+	l.timing.takeIn, l.timing.accept, l.timing.join = patience, patience, patience
+	for _, timing := range timings {
+		timing(&l.socket.timing)
+	}
 	go func() { l.result <- l.Run(ctx) }()
 	t.Cleanup(func() {
-		stopping, stop := context.WithTimeout(context.Background(), 20*time.Second)
+		stopping, stop := context.WithTimeout(context.Background(), patience)
 		defer stop()
 		if err := l.Shutdown(stopping); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -83,7 +88,7 @@ func runLocal(t testing.TB, change func(*local.Config, *InboundConfig)) *localIn
 // connected waits until the Inbound is.
 func (l *localInbound) connected() {
 	l.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if ok, _, _ := l.Health(); ok {
 			return
 		}
@@ -126,7 +131,7 @@ func (l *localInbound) checkOpens() {
 // sees waits until the person sees a message with the text.
 func (l *localInbound) sees(person, text string) local.Message {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var found local.Message
 	state, err := l.slack.WaitFor(ctx, func(s local.State) bool {
@@ -206,10 +211,13 @@ func TestLocalAccessUnknown(t *testing.T) {
 }
 
 // TestLocalRefreshLosesNothing has people say things all the while that Slack
-// refreshes the connection and repeats envelopes: each is acknowledged in
-// time, and done once.
+// refreshes the connection and repeats envelopes: each is acknowledged, and done
+// once.
 func TestLocalRefreshLosesNothing(t *testing.T) {
-	l := runLocal(t, func(_ *local.Config, in *InboundConfig) { in.Members = memberFunc(everybody) })
+	l := runLocal(t, func(c *local.Config, in *InboundConfig) {
+		c.Grace = 5 * time.Second
+		in.Members = memberFunc(everybody)
+	})
 	l.connected()
 	l.slack.DuplicateEnvelopes(50)
 	talking, hush := context.WithCancel(context.Background())
@@ -244,6 +252,7 @@ func TestLocalRefreshLosesNothing(t *testing.T) {
 			return slices.ContainsFunc(l.slack.State().Connections, func(c local.Connection) bool { return c.Leaving == "" })
 		})
 	}
+	eventually(t, "the old connections are closed", func() bool { return len(l.slack.State().Connections) == 1 })
 	hush()
 	people.Wait()
 	eventually(t, "all is done", func() bool { return len(strings.Fields(l.commands.doneIDs())) == said })
@@ -279,8 +288,8 @@ func TestLocalFaults(t *testing.T) {
 			t.Parallel()
 			l := runLocal(t, func(c *local.Config, in *InboundConfig) {
 				c.PingInterval = 200 * time.Millisecond
-				in.Silence = 1500 * time.Millisecond
-			})
+				c.AckTimeout = 3 * time.Second
+			}, func(timing *socketTiming) { timing.silence, timing.pong = time.Second, 2*time.Second })
 			l.connected()
 			before := len(l.slack.State().Connections)
 			lose(l.slack)

@@ -106,21 +106,19 @@ func (l *lanes) wait(ctx context.Context) error {
 	}
 }
 
-// drop stops the lanes and forgets what has not begun; it returns how many
-// functions that is.
-func (l *lanes) drop() int {
+// drop stops the lanes and returns what has not begun, which they forget.
+func (l *lanes) drop() (dropped []func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stopped = true
-	dropped := 0
 	for _, ln := range l.byKey {
-		dropped += len(ln.waiting)
+		dropped = append(dropped, ln.waiting...)
 		ln.waiting = nil
 	}
 	for _, ln := range l.ready {
 		delete(l.byKey, ln.key)
 	}
 	l.ready = nil
-	l.count -= dropped
+	l.count -= len(dropped)
 	return dropped
 }

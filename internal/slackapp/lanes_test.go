@@ -82,7 +82,7 @@ func TestLanesBounds(t *testing.T) {
 	if err := l.wait(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("wait returned %v", err)
 	}
-	if n := l.drop(); n != 2 {
+	if n := len(l.drop()); n != 2 {
 		t.Errorf("dropped %d, want 2", n)
 	}
 	if l.submit("b", func() {}) {

@@ -22,8 +22,11 @@ type socketTiming struct {
 	openEvery time.Duration
 	// connect bounds one attempt, from that call to Slack's hello.
 	connect time.Duration
-	// silence is how long a connection may go without a ping or a message.
+	// silence is how long nothing may be heard on a connection, not even a ping,
+	// before Slack is asked for a sign of life. It pings about every 10 s.
 	silence time.Duration
+	// pong is how long Slack may take to answer that.
+	pong time.Duration
 	// grace is how long a connection is still read once another has replaced
 	// it. Slack closes it itself about 10 s after its warning.
 	grace time.Duration
@@ -42,7 +45,8 @@ func defaultTiming() socketTiming {
 	return socketTiming{
 		openEvery:  time.Second,
 		connect:    15 * time.Second,
-		silence:    45 * time.Second,
+		silence:    15 * time.Second,
+		pong:       10 * time.Second,
 		grace:      30 * time.Second,
 		write:      2 * time.Second,
 		goodbye:    time.Second,
@@ -82,9 +86,9 @@ type socket struct {
 	now     func() time.Time
 	timing  socketTiming
 
-	slots   chan struct{}
-	readers sync.WaitGroup
-	opened  time.Time // the end of the last apps.connections.open
+	slots  chan struct{}
+	tasks  sync.WaitGroup // those of the connections
+	opened time.Time      // the end of the last apps.connections.open
 
 	mu        sync.Mutex
 	live      map[*connection]bool // true once Slack has said hello
@@ -178,7 +182,10 @@ func (s *socket) connect(ctx context.Context, end context.CancelCauseFunc) (_ *c
 		release()
 		return nil, err
 	}
-	c := &connection{socket: s, end: end, hello: make(chan struct{}), leaving: make(chan struct{}), done: make(chan struct{})}
+	c := &connection{
+		socket: s, end: end, quiet: time.NewTimer(s.timing.silence),
+		hello: make(chan struct{}), leaving: make(chan struct{}), replaced: make(chan struct{}), done: make(chan struct{}),
+	}
 	c.ctx, c.cut = context.WithCancelCause(context.Background())
 	c.ws, _, err = websocket.Dial(ctx, address, &websocket.DialOptions{
 		OnPingReceived: func(context.Context, []byte) bool { c.heard(); return true },
@@ -189,14 +196,14 @@ func (s *socket) connect(ctx context.Context, end context.CancelCauseFunc) (_ *c
 		return nil, fmt.Errorf("cannot open Slack's socket: %w", withoutURL(err))
 	}
 	c.ws.SetReadLimit(maxPayload)
-	c.deadman = time.AfterFunc(s.timing.silence, func() { c.cut(errSilence) })
 	s.mu.Lock()
 	s.live[c] = false
 	s.mu.Unlock()
-	s.readers.Go(func() {
+	s.tasks.Go(func() {
 		defer release()
 		c.read()
 	})
+	s.tasks.Go(c.watch)
 	select {
 	case <-c.hello:
 		return c, nil
@@ -212,22 +219,14 @@ func (s *socket) connect(ctx context.Context, end context.CancelCauseFunc) (_ *c
 }
 
 // close says goodbye on each connection, then closes them all and waits for
-// their readers.
+// their goroutines.
 func (s *socket) close() {
 	s.mu.Lock()
-	var closing sync.WaitGroup
 	for c := range s.live {
-		closing.Go(func() {
-			timer := time.AfterFunc(s.timing.goodbye, func() { c.cut(errClosed) })
-			defer timer.Stop()
-			// An error here says that Slack closed it first, or never will.
-			_ = c.ws.Close(websocket.StatusNormalClosure, "")
-			c.cut(errClosed)
-		})
+		s.tasks.Go(c.goodbye)
 	}
 	s.mu.Unlock()
-	closing.Wait()
-	s.readers.Wait()
+	s.tasks.Wait()
 }
 
 // health reports whether a connection is up, when something, be it a ping, was
@@ -265,16 +264,17 @@ var (
 
 // A connection is one WebSocket connection to Slack.
 type connection struct {
-	socket  *socket
-	ws      *websocket.Conn
-	end     context.CancelCauseFunc
-	ctx     context.Context // of all reads and writes
-	cut     context.CancelCauseFunc
-	deadman *time.Timer
+	socket *socket
+	ws     *websocket.Conn
+	end    context.CancelCauseFunc
+	ctx    context.Context // of all reads and writes
+	cut    context.CancelCauseFunc
+	quiet  *time.Timer // fires when nothing was heard for too long
 
-	hello   chan struct{} // closed by Slack's hello
-	leaving chan struct{} // closed once it is to be replaced
-	done    chan struct{} // closed when it can no longer be read
+	hello    chan struct{} // closed by Slack's hello
+	leaving  chan struct{} // closed once it is to be replaced
+	replaced chan struct{} // closed once it has been, or has failed
+	done     chan struct{} // closed when it can no longer be read
 
 	mu     sync.Mutex
 	reason string // of Slack's disconnect, or of the end
@@ -283,7 +283,6 @@ type connection struct {
 // read takes in what Slack sends until the connection ends.
 func (c *connection) read() {
 	defer func() {
-		c.deadman.Stop()
 		c.cut(nil)
 		c.socket.mu.Lock()
 		delete(c.socket.live, c)
@@ -365,16 +364,60 @@ func (c *connection) leave(reason string) {
 	close(c.leaving)
 }
 
-// retire closes the connection when its time of grace is over, unless Slack
-// does so first.
+// retire lets the connection go once its time of grace is over, unless Slack
+// closes it first. Only run and connect call it, in one goroutine.
 func (c *connection) retire() {
-	timer := time.AfterFunc(c.socket.timing.grace, func() { c.cut(errClosed) })
-	context.AfterFunc(c.ctx, func() { timer.Stop() })
+	select {
+	case <-c.replaced:
+	default:
+		close(c.replaced)
+	}
+}
+
+// watch ends the connection when its time of grace is over, or when Slack gives
+// no sign of life though asked for one.
+func (c *connection) watch() {
+	defer c.quiet.Stop()
+	replaced := c.replaced
+	var over <-chan time.Time
+	for {
+		select {
+		case <-replaced:
+			replaced, over = nil, time.After(c.socket.timing.grace)
+		case <-over:
+			c.goodbye()
+			return
+		case <-c.quiet.C:
+			ctx, cancel := context.WithTimeout(c.ctx, c.socket.timing.pong)
+			err := c.ws.Ping(ctx)
+			cancel()
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = errSilence
+			}
+			if err != nil {
+				c.cut(err)
+				return
+			}
+			c.heard()
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// goodbye closes the connection, and tells Slack so, lest it sends something
+// more over it.
+func (c *connection) goodbye() {
+	timer := time.AfterFunc(c.socket.timing.goodbye, func() { c.cut(errClosed) })
+	defer timer.Stop()
+	// An error says that Slack closed it first, or never will.
+	_ = c.ws.Close(websocket.StatusNormalClosure, "")
+	c.cut(errClosed)
 }
 
 // heard notes a sign of life.
 func (c *connection) heard() {
-	c.deadman.Reset(c.socket.timing.silence)
+	c.quiet.Reset(c.socket.timing.silence)
 	c.socket.mu.Lock()
 	defer c.socket.mu.Unlock()
 	c.socket.lastHeard = c.socket.now()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 func quickTiming() socketTiming {
 	t := defaultTiming()
 	t.openEvery = 20 * time.Millisecond
+	t.pong = patience
 	t.backoff = 10 * time.Millisecond
 	t.backoffMax = 40 * time.Millisecond
 	return t
@@ -142,13 +144,16 @@ func TestSocketReconnects(t *testing.T) {
 		"unknown reason": func(c *scriptedConn) { c.disconnect("moon_phase") },
 		"cut":            func(c *scriptedConn) { c.ws.CloseNow() },
 		"closed":         func(c *scriptedConn) { c.ws.Close(1001, "going away") },
-		"silence":        func(c *scriptedConn) {},
+		"silence":        func(c *scriptedConn) { c.deaf.Store(true) },
 		"too large":      func(c *scriptedConn) { c.say(`"` + strings.Repeat("x", maxPayload) + `"`) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := newScriptedSlack(t)
 			timing := quickTiming()
-			timing.silence = time.Second
+			if name == "silence" {
+				timing.silence, timing.pong = 10*time.Millisecond, 5*time.Second
+			}
 			r := runSocket(t, f, timing)
 			c := f.next()
 			lose(c)
@@ -164,27 +169,44 @@ func TestSocketReconnects(t *testing.T) {
 	}
 }
 
-func TestSocketPingsAreSignsOfLife(t *testing.T) {
+// TestSocketAsksForSignsOfLife has Slack say nothing by itself, but answer: the
+// connection is kept.
+func TestSocketAsksForSignsOfLife(t *testing.T) {
 	f := newScriptedSlack(t)
 	timing := quickTiming()
-	timing.silence = time.Second
+	timing.silence = 10 * time.Millisecond
 	r := runSocket(t, f, timing)
 	c := f.next()
-	for range 12 {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		if err := c.ws.Ping(ctx); err != nil {
-			t.Fatalf("ping: %v", err)
-		}
-		cancel()
-		time.Sleep(100 * time.Millisecond)
+	_, before, _ := r.health()
+	eventually(t, "Slack is asked again and again", func() bool { return c.pings.Load() >= 5 })
+	eventually(t, "the answers are heard", func() bool { _, heard, _ := r.health(); return heard.After(before) })
+	c.say(`{"envelope_id":"same","type":"events_api"}`)
+	if a := c.ack(); a.ID != "same" {
+		t.Errorf("acknowledged %q", a.ID)
 	}
 	if n := len(f.opened()); n != 1 {
-		t.Errorf("%d connections, although Slack pinged", n)
+		t.Errorf("%d connections, although Slack answered", n)
 	}
-	before := time.Now()
-	eventually(t, "the silence is noticed", func() bool { return len(f.opened()) > 1 })
-	if _, heard, _ := r.health(); heard.Before(before.Add(-5 * time.Second)) {
-		t.Errorf("last heard at %v", heard)
+}
+
+func TestSocketHearsPings(t *testing.T) {
+	f := newScriptedSlack(t)
+	timing := quickTiming()
+	timing.silence = time.Hour
+	r := runSocket(t, f, timing)
+	c := f.next()
+	eventually(t, "the hello is heard", func() bool { connected, _, _ := r.health(); return connected })
+	_, before, _ := r.health()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.ws.Ping(ctx); err != nil {
+		t.Fatalf("ping: %v", err)
+	}
+	if _, heard, _ := r.health(); !heard.After(before) {
+		t.Errorf("last heard at %v, after a ping at %v", heard, before)
+	}
+	if n := c.pings.Load(); n != 0 {
+		t.Errorf("asked Slack %d times for a sign of life, although it had given one", n)
 	}
 }
 
@@ -261,11 +283,13 @@ func TestSocketKeepsTrying(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newScriptedSlack(t)
+			var well atomic.Bool
 			f.open = func(n int, w http.ResponseWriter) bool {
-				if n <= 3 {
-					fail(w)
+				if well.Load() {
+					return false
 				}
-				return n <= 3
+				fail(w)
+				return true
 			}
 			r := runSocket(t, f, quickTiming())
 			eventually(t, "the failure shows", func() bool {
@@ -273,8 +297,9 @@ func TestSocketKeepsTrying(t *testing.T) {
 				if err != nil && strings.Contains(err.Error(), testTicket) {
 					t.Errorf("the error holds the ticket: %v", err)
 				}
-				return !connected && err != nil
+				return !connected && err != nil && len(f.opened()) > 3
 			})
+			well.Store(true)
 			f.next()
 			eventually(t, "it is connected", func() bool {
 				connected, _, err := r.health()
@@ -312,7 +337,7 @@ func TestSocketWithoutHello(t *testing.T) {
 		return []string{hello}
 	}
 	timing := quickTiming()
-	timing.connect = 200 * time.Millisecond
+	timing.connect = time.Second
 	r := runSocket(t, f, timing)
 	f.next()
 	f.next()
