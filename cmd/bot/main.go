@@ -89,6 +89,7 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		auditCommand(stdout, env),
 		demoCommand(stdout, stderr, env),
 		doctorCommand(stdout, env),
+		configCommand(stdout, env),
 		versionCommand(stdout),
 	)
 	return root
