@@ -1,30 +1,32 @@
 package checker
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/anishathalye/porcupine"
-
-	"github.com/open-contracting/deploytoken/internal/sandbox/google"
 )
 
-// The columns of a row.
+// A Rule is something that must hold of every history.
+type Rule string
+
+// The rules. The package's documentation says what each of them means.
 const (
-	columnName    = 2
-	columnPurpose = 3
-	columnSummary = 4
-	columnEntry   = 6
-	columns       = 7
+	RuleGuard     Rule = "guarded"
+	RuleOnce      Rule = "done once"
+	RuleTold      Rule = "told the truth"
+	RuleOrder     Rule = "linearizable"
+	RuleAnswered  Rule = "answered once"
+	RuleRow       Rule = "one row"
+	RuleAnnounced Rule = "announced once"
 )
 
 // A Problem is a rule that was broken.
 type Problem struct {
+	Rule Rule
 	// Missing is whether something has not happened that still might.
 	Missing bool
 	// At is when, as far as is known.
@@ -32,61 +34,28 @@ type Problem struct {
 	Text string
 }
 
-func (p Problem) String() string { return p.Text }
+func (p Problem) String() string { return string(p.Rule) + ": " + p.Text }
 
 // Check returns the rules that the history breaks. The model's checker gives up
 // after the time given, which is a problem, too.
 func (h *History) Check(within time.Duration) []Problem {
 	a := h.account()
-	problems := a.problems
-	for _, o := range h.Operations {
-		for _, a := range o.Answers {
-			if a.Told == ToldUnknown {
-				problems = append(problems, Problem{At: a.At, Text: fmt.Sprintf("%s was told what the checker doesn't understand: %q", o, a.Text)})
-			}
-		}
-	}
-	switch result := porcupine.CheckOperationsTimeout(Model(), a.actions(), within); result {
+	switch porcupine.CheckOperationsTimeout(Model(), a.actions(), within) {
 	case porcupine.Illegal:
-		problems = append(problems, Problem{Text: "what people were told is not linearizable", At: a.stuck()})
+		a.wrong(time.Time{}, RuleOrder, "what people were told is not linearizable")
 	case porcupine.Unknown:
-		problems = append(problems, Problem{Text: "whether what people were told is linearizable was not found out in time"})
+		a.wrong(time.Time{}, RuleOrder, "whether what people were told is linearizable was not found out in time")
 	}
-	return problems
-}
-
-// stuck is about when the history stops being linearizable: the call of the
-// first operation that has no place in the longest order that there is.
-func (a *accounting) stuck() time.Time {
-	actions := a.actions()
-	_, info := porcupine.CheckOperationsVerbose(Model(), actions, time.Minute)
-	slices.SortFunc(actions, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
-	placed, began := map[string]bool{}, a.Began
-	for _, part := range info.PartialLinearizationsOperations() {
-		for _, order := range part {
-			for _, o := range order {
-				placed[fmt.Sprint(o.Call, o.Input)] = true
-			}
-		}
-	}
-	for _, a := range actions {
-		if !placed[fmt.Sprint(a.Call, a.Input)] {
-			return began.Add(time.Duration(a.Call))
-		}
-	}
-	return began
-}
-
-func (o *Operation) String() string {
-	return fmt.Sprintf("%s's %s %s", o.Person.Name, o.Kind, o.Words)
+	return a.problems
 }
 
 // account checks all rules but the order of what people were told.
 func (h *History) account() *accounting {
-	a := &accounting{History: h, write: map[*Operation]google.Write{}, byHand: map[*Operation]bool{}, rows: map[string]int{}}
-	a.writes()
+	a := &accounting{History: h, deedsOf: map[*Operation][]*deed{}}
+	a.deeds()
+	a.truth()
 	a.answers()
-	a.entries()
+	a.rows()
 	a.announcements()
 	return a
 }
@@ -94,144 +63,46 @@ func (h *History) account() *accounting {
 type accounting struct {
 	*History
 	problems []Problem
-	// write is the write of the bot that did what the operation asked for.
-	write map[*Operation]google.Write
-	// undone are earlier writes of an operation, which people undid, together
-	// with their mark, before the bot could know that they had landed: to it,
-	// the document says what it said before, and it decides again.
-	undone []action
-	// byHand are the operations whose wish somebody wrote by hand before the
-	// bot could know that it had not.
-	byHand map[*Operation]bool
-	// rows counts them by the words of the operations that began and ended them.
-	rows map[string]int
+	deedsOf  map[*Operation][]*deed // by operation, in order
 }
 
-func (a *accounting) wrong(at time.Time, format string, args ...any) {
-	a.problems = append(a.problems, Problem{At: at, Text: fmt.Sprintf(format, args...)})
+func (a *accounting) wrong(at time.Time, r Rule, format string, args ...any) {
+	a.problems = append(a.problems, Problem{At: at, Rule: r, Text: fmt.Sprintf(format, args...)})
 }
 
-func (a *accounting) missing(at time.Time, format string, args ...any) {
-	a.problems = append(a.problems, Problem{At: at, Text: fmt.Sprintf(format, args...), Missing: true})
+func (a *accounting) missing(at time.Time, r Rule, format string, args ...any) {
+	a.problems = append(a.problems, Problem{At: at, Rule: r, Text: fmt.Sprintf(format, args...), Missing: true})
 }
 
-// writes finds for each write of the bot the operation that it did.
-func (a *accounting) writes() {
-	for _, w := range a.Writes {
-		if w.Operation == "" {
-			continue
-		}
-		before, after := holder(w.TextBefore), holder(w.TextAfter)
-		if !w.Guarded {
-			a.wrong(w.Time, "a write of the bot was not guarded: %q over %q", after, before)
-		}
-		if before == after {
-			continue
-		}
-		if before != nobody && after != nobody {
-			a.wrong(w.Time, "the bot wrote %q over %q", after, before)
-			continue
-		}
-		var done *Operation
-		for _, o := range a.Operations {
-			if _, used := a.write[o]; !used && o.couldHave(w.Time, before, after) && (done == nil || o.likelier(done)) {
-				done = o
-			}
-		}
-		if done == nil {
-			done = a.redone(w, before, after)
-		}
-		if done == nil {
-			a.wrong(w.Time, "the bot wrote %q over %q, which nobody was waiting for", after, before)
-			continue
-		}
-		a.write[done] = w
-	}
+// truth checks that each answer was true at some moment between the asking and
+// the answer. What the bot did is true by its write, which lies between them.
+// Who is told that they took or released the token without a write of the bot's
+// is told the truth if somebody had made the document say so: a write whose
+// answer was lost is then taken to have landed.
+func (a *accounting) truth() {
 	for _, o := range a.Operations {
-		answer, _ := o.final()
-		_, written := a.write[o]
-		if (answer.Told == ToldTaken || answer.Told == ToldReleased) && !written {
-			if a.byHand[o] = a.wroteByHand(o); a.byHand[o] {
-				continue
+		late := slices.ContainsFunc(o.Answers, func(answer Answer) bool { return answer.Told == ToldLate })
+		for _, answer := range o.Answers {
+			switch {
+			case answer.Told == ToldUnknown:
+				a.wrong(answer.At, RuleTold, "%s was told what the checker doesn't understand: %q", o, answer.Text)
+			case answer.Told == ToldFailed && !late:
+				a.wrong(answer.At, RuleTold, "%s failed: %q", o, answer.Text)
+			case a.did(o) == nil && !a.said(o.Asked, answer.At, func(s string) bool { return o.truly(answer, s) }):
+				a.wrong(answer.At, RuleTold, "%s was told %q, which was at no time true", o, answer.Text)
 			}
-			a.wrong(answer.At, "%s: told %q, but the bot did not write that between the asking and the answer", o, answer.Told)
 		}
 	}
 }
 
-// redone finds the operation whose earlier write was undone by hand before w.
-func (a *accounting) redone(w google.Write, before, after string) *Operation {
-	for o, earlier := range a.write {
-		if !o.couldHave(w.Time, before, after) || !slices.ContainsFunc(a.Writes, func(e google.Write) bool {
-			return e.Operation == "" && e.Seq > earlier.Seq && e.Seq < w.Seq && holder(e.TextBefore) != holder(e.TextAfter)
-		}) {
-			continue
-		}
-		told := ToldTaken
-		if o.Kind == Release {
-			told = ToldReleased
-		}
-		a.undone = append(a.undone, action{op: o, answer: Answer{At: earlier.Time, Told: told}})
-		return o
-	}
-	return nil
-}
-
-// wroteByHand reports whether the document came to say what the operation asked
-// for by somebody's hand: while it was worked on, or after the reading, kept
-// from earlier, that it was decided on. A write whose first sending had no
-// answer then looks as if it had landed.
-func (a *accounting) wroteByHand(o *Operation) bool {
-	answer, _ := o.final()
-	found := false
-	for _, w := range a.Writes {
-		if w.Time.After(answer.At) {
-			break
-		}
-		after := holder(w.TextAfter)
-		wished := o.Kind == Take && after == o.Person.Name || o.Kind == Release && after == nobody
-		found = w.Operation == "" && wished || found && (wished || w.Time.After(o.Asked))
-	}
-	return found
-}
-
-// couldHave reports whether the operation may be why before became after.
-func (o *Operation) couldHave(t time.Time, before, after string) bool {
-	answer, answered := o.final()
-	if o.Unsent || t.Before(o.Asked) || answered && t.After(answer.At) {
-		return false
-	}
-	switch answer.Told {
-	case "", ToldTaken, ToldReleased, ToldSuperseded, ToldFailed:
-	default:
-		return false
-	}
-	if o.Kind == Take {
-		return before == nobody && after == o.Person.Name && answer.Told != ToldReleased
-	}
-	return after == nobody && o.Person.means(before) && answer.Told != ToldTaken
-}
-
-// likelier reports whether a write that could be of either is rather o's.
-func (o *Operation) likelier(other *Operation) bool {
-	rank := func(o *Operation) (int, int64) {
-		a, ok := o.final()
-		switch {
-		case !ok:
-			return 2, 0
-		case a.Told == ToldTaken, a.Told == ToldReleased:
-			return 0, a.At.UnixNano()
-		}
-		return 1, a.At.UnixNano()
-	}
-	r1, t1 := rank(o)
-	r2, t2 := rank(other)
-	return r1 < r2 || r1 == r2 && t1 < t2
-}
-
-// answers checks that each operation was answered once.
+// answers checks that each command was answered once. A status, which changes
+// nothing, is not kept: it may go unanswered where a process is killed, and is
+// answered twice where Slack delivers it twice.
 func (a *accounting) answers() {
 	for _, o := range a.Operations {
+		if o.Kind == Status {
+			continue
+		}
 		var finals []Answer
 		late := false
 		for _, answer := range o.Answers {
@@ -241,14 +112,14 @@ func (a *accounting) answers() {
 			}
 		}
 		if o.Acked && len(finals) == 0 && !late {
-			a.missing(o.Asked, "%s was acknowledged and not answered", o)
+			a.missing(o.Asked, RuleAnswered, "%s was acknowledged and not answered", o)
 		}
 		for i := 1; i < len(finals); i++ {
 			first, next := finals[i-1], finals[i]
 			if next.Told != first.Told {
-				a.wrong(next.At, "%s was answered twice: %q, then %q", o, first.Text, next.Text)
+				a.wrong(next.At, RuleAnswered, "%s was answered twice: %q, then %q", o, first.Text, next.Text)
 			} else if !a.doublesBetween(first.At.Add(-time.Second), next.At) {
-				a.wrong(next.At, "%s was answered twice with nothing that explains it: %q", o, next.Text)
+				a.wrong(next.At, RuleAnswered, "%s was answered twice with nothing that explains it: %q", o, next.Text)
 			}
 		}
 	}
@@ -260,108 +131,118 @@ func (h *History) doublesBetween(from, to time.Time) bool {
 	})
 }
 
-var words = regexp.MustCompile(`^job-\d+$`)
+// A Row is a row of the history.
+type Row struct {
+	Taken, Released                 time.Time
+	Name, Purpose, Summary, Consent string
+	// ID is the Entry ID, which is the holding's.
+	ID string
+}
 
-// entries checks the rows of the history.
-func (a *accounting) entries() {
-	operation := map[string]*Operation{}
+// changedByHand is the summary of a holding whose end nobody told the bot of.
+const changedByHand = "changed by hand"
+
+// rows checks that each holding has one row, in order, that says what was said
+// when it was taken and released, and that no other row is there.
+func (a *accounting) rows() {
+	count := map[string]int{}
+	for i, r := range a.Rows {
+		if count[r.ID]++; r.ID == "" || count[r.ID] > 1 {
+			a.wrong(r.Released, RuleRow, "the entry %q has %d rows", r.ID, count[r.ID])
+		}
+		if r.Released.Before(r.Taken) || i > 0 && r.Released.Before(a.Rows[i-1].Released) || i > 0 && !r.Taken.IsZero() && r.Taken.Before(a.Rows[i-1].Released) {
+			a.wrong(r.Released, RuleRow, "rows out of order: %v", r)
+		}
+		// Rows tell seconds, and when the bot decided, which is before it wrote.
+		if !a.said(r.Taken, r.Released.Add(2*time.Second), func(s string) bool { return strings.EqualFold(s, r.Name) }) {
+			a.wrong(r.Released, RuleRow, "a row of a holding that there was not: %v", r)
+		}
+		if r.Purpose != "" && !a.asked(Take, r.Purpose, r.Name) || r.Summary != "" && r.Summary != changedByHand && !a.asked(Release, r.Summary, r.Name) {
+			a.wrong(r.Released, RuleRow, "a row of what nobody asked for: %v", r)
+		}
+	}
 	for _, o := range a.Operations {
-		operation[o.Words] = o
-	}
-	entries := map[string]int{}
-	byHand := 0
-	var last *Operation
-	for _, row := range a.Rows {
-		if len(row) < columns || row[columnEntry] == "" {
-			a.wrong(time.Time{}, "a row without an Entry ID: %q", row)
-			continue
-		}
-		entries[row[columnEntry]]++
-		purpose, summary := row[columnPurpose], row[columnSummary]
-		if purpose == "" {
-			byHand++
-		}
-		for column, of := range map[int]Kind{columnPurpose: Take, columnSummary: Release} {
-			if !words.MatchString(row[column]) {
-				continue
+		n := 0
+		for _, r := range a.Rows {
+			if o.Kind == Take && r.Purpose == o.Words || o.Kind == Release && (o.Button == "" && r.Summary == o.Words || o.Button != "" && r.ID == o.Button) {
+				n++
 			}
-			o := operation[row[column]]
-			if o == nil || o.Kind != of || !o.Person.means(row[columnName]) {
-				a.wrong(time.Time{}, "a row that no %s asked for: %q", of, row)
-				continue
-			}
-			a.rows[o.Words]++
 		}
-		if o := operation[summary]; o != nil {
-			if answer, ok := o.final(); ok && last != nil && answer.At.Before(last.Asked) {
-				a.wrong(answer.At, "the row of %s stands below that of %s, which came later", o, last)
-			}
-			last = o
-		}
-	}
-	for id, n := range entries {
-		if n > 1 {
-			a.wrong(time.Time{}, "the entry %s has %d rows", id, n)
-		}
-	}
-	changes := 0
-	for _, w := range a.Writes {
-		if w.Operation == "" && holder(w.TextBefore) != holder(w.TextAfter) {
-			changes++
-		}
-	}
-	if byHand > changes {
-		a.wrong(time.Time{}, "%d rows of holdings that began by hand, of %d changes by hand", byHand, changes)
-	}
-	// What was superseded by somebody's edit may have ended before the bot saw
-	// it: then it leaves no row.
-	for _, o := range a.Operations {
-		answer, _ := o.final()
-		_, written := a.write[o]
-		n := a.rows[o.Words]
-		switch exactly, atMost := answer.Told == ToldTaken || answer.Told == ToldReleased || answer.Told == ToldFreed,
-			answer.Told == ToldSuperseded || written; {
-		case exactly && n == 0:
-			a.missing(answer.At, "%s (told %q) has no row", o, answer.Told)
-		case n > 1:
-			a.wrong(answer.At, "%s has %d rows", o, n)
-		case n > 0 && !exactly && !atMost:
-			a.wrong(answer.At, "%s was told %q and has a row", o, answer.Told)
+		switch least, most := a.rowsOf(o); {
+		case n < least:
+			a.missing(o.Asked, RuleRow, "%s has no row", o)
+		case n > most:
+			a.wrong(o.Asked, RuleRow, "%s has %d rows of at most %d", o, n, most)
 		}
 	}
 }
 
-// announcements checks the channel's messages.
+// rowsOf is how many rows must and may tell of the operation.
+func (a *accounting) rowsOf(o *Operation) (least, most int) {
+	answer, answered := o.final()
+	deeds := a.deedsOf[o]
+	switch {
+	case o.Kind != Take && o.Kind != Release:
+		return 0, 1
+	case answer.done(), answer.Told == ToldFreed:
+		return 1, 1
+	case answer.Told == ToldSuperseded && len(deeds) > 0 && !deeds[len(deeds)-1].erasedBy(answer.At):
+		// Its mark has told the bot that it landed.
+		return 1, 1
+	case answer.Told == ToldSuperseded, o.Button != "", !answered:
+		// A holding that somebody ended before the bot saw it leaves no trace.
+		// The row of a button's holding may tell of another release. What was
+		// not answered yet may have come further than is seen.
+		return 0, 1
+	}
+	return 0, 0
+}
+
+// asked reports whether a person whom the name means asked for that.
+func (h *History) asked(k Kind, words, name string) bool {
+	return slices.ContainsFunc(h.Operations, func(o *Operation) bool {
+		return o.Kind == k && o.Words == words && o.Button == "" && o.Person.means(name)
+	})
+}
+
+// announcements checks that the channel was told of each holding's beginning
+// and end once.
 func (a *accounting) announcements() {
 	count := map[string]int{}
 	for _, m := range a.Messages {
-		if m.User != "UBOT" {
+		if m.User != botUser {
 			continue
 		}
 		k := key(m)
 		if k == "" {
-			a.wrong(m.At, "a message of the bot that can't be recognised: %q", m.Shown())
+			a.wrong(m.At, RuleAnnounced, "a message of the bot that can't be recognised: %q", m.Shown())
 			continue
 		}
 		if count[k]++; count[k] == 2 {
-			a.wrong(m.At, "announced twice (%s): %q", k, m.Shown())
+			a.wrong(m.At, RuleAnnounced, "announced twice (%s): %q", k, m.Shown())
+		}
+		kind, id, _ := strings.Cut(k, ":")
+		if (kind == "began" || kind == "ended") && !slices.ContainsFunc(a.Rows, func(r Row) bool { return r.ID == id }) {
+			a.missing(m.At, RuleRow, "what was announced has no row (%s): %q", k, m.Shown())
 		}
 	}
-	operation := map[string]*Operation{}
-	for _, o := range a.Operations {
-		operation[o.Words] = o
+	for i, r := range a.Rows {
+		if count["began:"+r.ID] == 0 {
+			a.missing(r.Taken, RuleAnnounced, "the beginning was not announced: %v", r)
+		}
+		// Somebody who writes their name over another's ends one holding and
+		// begins the next, which is announced in one message.
+		if over := i+1 < len(a.Rows) && a.Rows[i+1].Purpose == ""; count["ended:"+r.ID] == 0 && !over {
+			a.missing(r.Released, RuleAnnounced, "the end was not announced: %v", r)
+		}
 	}
-	for _, row := range a.Rows {
-		if len(row) < columns {
+	for _, o := range a.Operations {
+		if answer, _ := o.final(); answer.Told != ToldReleased && answer.Told != ToldFreed {
 			continue
 		}
-		id := row[columnEntry]
-		if count["began:"+id] == 0 {
-			a.missing(time.Time{}, "the beginning of %q was not announced", row)
-		}
-		if o := operation[row[columnSummary]]; o != nil && count["ended:"+id] == 0 {
-			if answer, ok := o.final(); ok && answer.Told != ToldSuperseded {
-				a.missing(answer.At, "%s was not announced", o)
+		for _, r := range a.Rows {
+			if o.Words != "" && r.Summary == o.Words && count["ended:"+r.ID] == 0 {
+				a.missing(r.Released, RuleAnnounced, "%s was not announced", o)
 			}
 		}
 	}
@@ -369,61 +250,79 @@ func (a *accounting) announcements() {
 
 // Summary says how much there was of everything.
 func (h *History) Summary() string {
-	told := map[Told]int{}
+	told, disruptions := map[string]int{}, map[string]int{}
+	sent := 0
 	for _, o := range h.Operations {
-		a, _ := o.final()
-		told[cmp.Or(a.Told, "no answer")]++
+		a, ok := o.final()
+		switch {
+		case o.Unsent:
+			continue
+		case !ok:
+			a.Told = "no answer"
+		}
+		sent++
+		told[string(o.Kind)+" "+string(a.Told)]++
 	}
-	var tolds []string
-	for t, n := range told {
-		tolds = append(tolds, fmt.Sprintf("%s %d", t, n))
+	for _, d := range h.Disruptions {
+		disruptions[d.What]++
 	}
-	slices.Sort(tolds)
 	bot := 0
 	for _, w := range h.Writes {
-		if w.Operation != "" {
-			bot++
-		}
+		bot += bit(w.Operation != "")
 	}
-	kills := 0
-	for _, d := range h.Disruptions {
-		if d.What == "kill" {
-			kills++
-		}
-	}
-	return fmt.Sprintf("seed %d: %d operations (%s), %d writes of the bot and %d by hand, %d rows, %d messages, %d disruptions (%d kills) in %s",
-		h.Config.Seed, len(h.Operations), strings.Join(tolds, ", "), bot, len(h.Writes)-bot, len(h.Rows), len(h.Messages),
-		len(h.Disruptions), kills, time.Since(h.Began).Round(time.Second))
+	return fmt.Sprintf("seed %d: %d operations (%s), %d writes of the bot and %d by hand, %d rows, %d messages, %d kills of %d disruptions (%s), in %s",
+		h.Config.Seed, sent, list(told), bot, len(h.Writes)-bot, len(h.Rows), len(h.Messages), disruptions[killed], len(h.Disruptions),
+		list(disruptions), h.Took.Round(time.Second))
 }
 
-// Timeline writes down what happened, in order.
-func (h *History) Timeline(to io.Writer) {
+func list(counts map[string]int) string {
+	var out []string
+	for what, n := range counts {
+		out = append(out, fmt.Sprintf("%s %d", what, n))
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+// Timeline writes down what happened, in order, and then the rows and problems.
+func (h *History) Timeline(to io.Writer, problems []Problem) {
 	type event struct {
 		at   time.Time
 		what string
 	}
 	var events []event
+	note := func(at time.Time, format string, args ...any) {
+		events = append(events, event{at, fmt.Sprintf(format, args...)})
+	}
 	for _, o := range h.Operations {
-		events = append(events, event{o.Asked, fmt.Sprintf("%s asked (acknowledged: %t, unsent: %t)", o, o.Acked, o.Unsent)})
+		note(o.Asked, "%s asked (acknowledged: %t, unsent: %t)", o, o.Acked, o.Unsent)
 		for _, a := range o.Answers {
-			events = append(events, event{a.At, fmt.Sprintf("%s answered: %s %s: %q", o, a.Told, a.Holder, a.Text)})
+			note(a.At, "%s answered: %s %s: %q", o, a.Told, a.Holder, a.Text)
 		}
 	}
 	for _, w := range h.Writes {
-		events = append(events, event{w.Time, fmt.Sprintf("document %d to %d by %s %s%s: %q to %q",
-			w.RevisionBefore, w.RevisionAfter, w.Who.Name, w.Operation, w.Edit, holder(w.TextBefore), holder(w.TextAfter))})
+		note(w.Time, "document %d to %d by %s %s%s: %q to %q, marks %q", w.RevisionBefore, w.RevisionAfter,
+			w.Who.Name, w.Operation, w.Edit, holder(w.TextBefore), holder(w.TextAfter), w.NamedRanges)
 	}
 	for _, m := range h.Messages {
-		events = append(events, event{m.At, fmt.Sprintf("message %s: %q", key(m), m.Shown())})
+		note(m.At, "message %s: %q", key(m), m.Shown())
 	}
 	for _, d := range h.Disruptions {
-		events = append(events, event{d.At, "*** " + d.What})
+		note(d.At, "*** %s", d.What)
+	}
+	for _, p := range problems {
+		if !p.At.IsZero() {
+			note(p.At, "PROBLEM %s", p)
+		}
 	}
 	slices.SortStableFunc(events, func(a, b event) int { return a.at.Compare(b.at) })
 	for _, e := range events {
-		fmt.Fprintf(to, "%9.3f %s\n", e.at.Sub(h.Began).Seconds(), e.what)
+		fmt.Fprintf(to, "%s %9.3f %s\n", e.at.Format("15:04:05.000"), e.at.Sub(h.Began).Seconds(), e.what)
 	}
 	for _, r := range h.Rows {
-		fmt.Fprintf(to, "row %q\n", r)
+		fmt.Fprintf(to, "row %v\n", r)
+	}
+	for _, p := range problems {
+		fmt.Fprintf(to, "problem: %s\n", p)
 	}
 }

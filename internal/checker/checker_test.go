@@ -7,7 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,9 +18,13 @@ import (
 )
 
 var (
-	operations = flag.Int("ops", 0, "the operations of TestLong; 0 skips every run")
-	replicas   = flag.Int("replicas", 3, "the processes of each team of TestLong; more than 1 needs PostgreSQL")
+	operations = flag.Int("ops", 0, "the operations of TestLong; 0 skips it")
+	kills      = flag.Int("kills", 0, "the kills of TestKills; 0 skips it")
+	mutants    = flag.Bool("mutants", false, "run TestMutants")
+	replicas   = flag.Int("replicas", 3, "the processes of each team of TestLong and TestKills; more than 1 needs PostgreSQL")
+	each       = flag.Int("each", 500, "the operations, or kills, of each team")
 	seed       = flag.Uint64("seed", 1, "what the teams' seeds count from")
+	binaryPath = flag.String("bot", "", "a built bot to check; without it, one is built")
 	keep       = flag.String("keep", "", "a directory where logs and timelines are kept; without it, a failed team's are in a new one")
 )
 
@@ -39,6 +43,9 @@ func TestMain(m *testing.M) {
 
 func binary(t *testing.T) string {
 	t.Helper()
+	if *binaryPath != "" {
+		return *binaryPath
+	}
 	built.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "checker-"); built.err == nil {
 			built.path, built.err = Build(context.Background(), "../..", built.dir)
@@ -84,10 +91,7 @@ func run(t *testing.T, c Config) []Problem {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	h.Timeline(f)
-	for _, p := range problems {
-		fmt.Fprintf(f, "problem at %.3f: %s\n", p.At.Sub(h.Began).Seconds(), p)
-	}
+	h.Timeline(f, problems)
 	return problems
 }
 
@@ -98,21 +102,22 @@ func hold(t *testing.T, c Config) {
 	}
 }
 
-// TestShort is a team on SQLite.
-func TestShort(t *testing.T) {
-	if *operations == 0 {
-		t.Skip("takes minutes: go test ./internal/checker -ops 150")
-	}
-	d := dir(t)
-	hold(t, Config{Binary: binary(t), Dir: d, Store: "sqlite:" + filepath.Join(d, "store.db"), Replicas: 1, Seed: *seed, Operations: 150})
+// short is how many things the teams of a plain run of the tests ask for.
+const short = 60
+
+// TestSQLite is a team whose bot is one process on SQLite.
+func TestSQLite(t *testing.T) {
+	hold(t, sqlite(t, Config{Binary: binary(t), Dir: dir(t), Seed: *seed, Operations: short}))
 }
 
-// TestReplicas is a team on two processes with one PostgreSQL.
+// TestReplicas is a team whose bot is two processes on one PostgreSQL.
 func TestReplicas(t *testing.T) {
-	if *operations == 0 {
-		t.Skip("takes minutes: go test ./internal/checker -ops 150")
-	}
-	hold(t, postgres(t, Config{Binary: binary(t), Dir: dir(t), Replicas: 2, Seed: *seed, Operations: 150}))
+	hold(t, postgres(t, Config{Binary: binary(t), Dir: dir(t), Replicas: 2, Seed: *seed, Operations: short}))
+}
+
+func sqlite(t *testing.T, c Config) Config {
+	c.Store, c.Replicas = "sqlite:"+filepath.Join(c.Dir, "store.db"), 1
+	return c
 }
 
 // postgres gives the team a PostgreSQL server of its own.
@@ -144,16 +149,29 @@ func crash(ctx context.Context, url string) error {
 // TestLong is as many teams as the operations asked for need, some at a time.
 func TestLong(t *testing.T) {
 	if *operations == 0 {
-		t.Skip("takes long: go test ./internal/checker -run TestLong -ops 10000 -replicas 3 -seed 7 -timeout 2h")
+		t.Skip("takes long: go test ./internal/checker -run TestLong -ops 10000 -replicas 3 -timeout 3h")
 	}
-	const each = 250
+	teams(t, *operations, func(c *Config, n int) { c.Operations = n })
+}
+
+// TestKills is teams around whom nothing goes wrong but that the bot is killed.
+func TestKills(t *testing.T) {
+	if *kills == 0 {
+		t.Skip("takes long: go test ./internal/checker -run TestKills -kills 500 -replicas 3 -each 50 -timeout 1h")
+	}
+	teams(t, *kills, func(c *Config, n int) { c.Kills = n })
+}
+
+// teams runs as many teams as share the total.
+func teams(t *testing.T, total int, share func(c *Config, n int)) {
 	bin := binary(t)
-	for n := range (*operations + each - 1) / each {
-		t.Run(fmt.Sprintf("team%d", n), func(t *testing.T) {
+	for n := range (total + *each - 1) / *each {
+		t.Run(fmt.Sprintf("seed%d", *seed+uint64(n)), func(t *testing.T) {
 			t.Parallel()
-			c := Config{Binary: bin, Dir: dir(t), Replicas: *replicas, Seed: *seed + uint64(n), Operations: min(each, *operations-n*each)}
+			c := Config{Binary: bin, Dir: dir(t), Replicas: *replicas, Seed: *seed + uint64(n)}
+			share(&c, min(*each, total-n**each))
 			if *replicas == 1 {
-				c.Store = "sqlite:" + filepath.Join(c.Dir, "store.db")
+				c = sqlite(t, c)
 			} else {
 				c = postgres(t, c)
 			}
@@ -162,27 +180,36 @@ func TestLong(t *testing.T) {
 	}
 }
 
-// TestMutants: builds that break a rule are caught.
+// breaks are the rules that the builds with the patches in testdata/mutants
+// break.
+var breaks = map[string]Rule{
+	"unguarded-write":        RuleGuard,
+	"retry-without-the-mark": RuleOnce,
+	"row-lost":               RuleRow,
+	"answers-lost":           RuleAnswered,
+}
+
+// TestMutants: builds that break a rule are caught, by that rule.
 func TestMutants(t *testing.T) {
-	if *operations == 0 {
-		t.Skip("takes minutes: go test ./internal/checker -run TestMutants -ops 150")
+	if !*mutants {
+		t.Skip("takes minutes: go test ./internal/checker -run TestMutants -mutants -v -timeout 1h")
 	}
 	patches, err := filepath.Glob("testdata/mutants/*.patch")
-	if err != nil || len(patches) == 0 {
-		t.Fatalf("no mutants: %v", err)
+	if err != nil || len(patches) != len(breaks) {
+		t.Fatalf("%d patches for %d mutants: %v", len(patches), len(breaks), err)
 	}
-	for _, patch := range patches {
-		t.Run(strings.TrimSuffix(filepath.Base(patch), ".patch"), func(t *testing.T) {
-			bin := mutant(t, patch)
+	for name, rule := range breaks {
+		t.Run(name, func(t *testing.T) {
+			bin := mutant(t, filepath.Join("testdata/mutants", name+".patch"))
 			for n := range uint64(maxTries) {
-				d := t.TempDir()
-				c := Config{Binary: bin, Dir: d, Store: "sqlite:" + filepath.Join(d, "store.db"), Replicas: 1, Seed: *seed + n, Operations: 150, Hurry: true}
-				if problems := run(t, c); len(problems) > 0 {
-					t.Logf("caught by seed %d: %s", c.Seed, problems[0])
+				c := sqlite(t, Config{Binary: bin, Dir: t.TempDir(), Seed: *seed + n, Operations: 2 * short, Broken: rule})
+				problems := run(t, c)
+				if i := slices.IndexFunc(problems, func(p Problem) bool { return p.Rule == rule }); i >= 0 {
+					t.Logf("caught by seed %d: %s", c.Seed, problems[i])
 					return
 				}
 			}
-			t.Errorf("not caught in %d runs", maxTries)
+			t.Errorf("the rule %q was not broken in %d runs", rule, maxTries)
 		})
 	}
 }

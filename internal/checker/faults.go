@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/open-contracting/deploytoken/internal/sandbox/google"
@@ -12,7 +13,13 @@ import (
 // edit changes the document by hand, in one way after the other, until ctx ends.
 func (t *team) edit(ctx context.Context, r *rand.Rand) error {
 	var merged time.Time
-	for pause(ctx, time.Duration(100+r.IntN(900))*time.Millisecond) {
+	for pause(ctx, time.Duration(100+r.IntN(1500))*time.Millisecond) {
+		t.mu.Lock()
+		calm := time.Now().Before(t.calm)
+		t.mu.Unlock()
+		if calm {
+			continue
+		}
 		who := visitors[r.IntN(len(visitors))]
 		name := t.people()[r.IntN(len(t.people()))].Name
 		switch r.IntN(6) {
@@ -49,6 +56,7 @@ func (t *team) edit(ctx context.Context, r *rand.Rand) error {
 		case 11:
 			_ = t.document.SetHolder(who, nobody)
 		}
+		// Nobody of the team releases what isn't theirs, or mends the document.
 		if !t.clear() && pause(ctx, time.Duration(r.IntN(1000))*time.Millisecond) {
 			_ = t.document.SetHolder(who, nobody)
 		}
@@ -56,58 +64,95 @@ func (t *team) edit(ctx context.Context, r *rand.Rand) error {
 	return nil
 }
 
-// clear reports whether the document says Nobody or someone's name, and not
-// what is left of two edits.
+// clear reports whether the document says Nobody or the name of one of the team.
 func (t *team) clear() bool {
 	said := t.document.Holder()
-	for _, p := range t.people() {
-		if said == p.Name {
-			return true
-		}
-	}
-	return said == nobody || said == visitors[0].Name || said == visitors[1].Name
+	return said == nobody || slices.ContainsFunc(t.people(), func(p Person) bool { return said == p.Name })
 }
+
+// What went wrong, as far as more than its name depends on it.
+const killed = "kill"
 
 // disturb breaks one thing after the other, until ctx ends.
 func (t *team) disturb(ctx context.Context, r *rand.Rand) error {
 	for pause(ctx, time.Duration(50+r.IntN(350))*time.Millisecond) {
-		switch n := r.IntN(100); {
-		case n < 35:
+		switch n := r.IntN(200); {
+		case n < 70:
 			t.faultGoogle(google.DocsBatchUpdate, r)
-		case n < 42:
+		case n < 84:
 			t.faultGoogle([]google.Operation{google.DocsGet, google.DriveGet, google.TokenIssue}[r.IntN(3)], r)
-		case n < 54:
+		case n < 108:
 			t.faultGoogle([]google.Operation{google.SheetsBatchUpdate, google.SheetsBatchUpdate, google.SheetsValuesGet}[r.IntN(3)], r)
-		case n < 56:
+		case n < 112:
 			t.sheet.StaleReads(time.Duration(r.IntN(1500)) * time.Millisecond)
-		case n < 60:
+		case n < 120:
 			_ = t.google.SetBehavior(google.Behavior{
 				MismatchStatus:  []string{"FAILED_PRECONDITION", "INVALID_ARGUMENT"}[r.IntN(2)],
 				OmitNewRevision: r.IntN(2) == 0,
 			})
-		case n < 78:
+		case n < 156:
 			t.faultSlack(r)
-		case n < 82:
+		case n < 164:
 			t.slack.DuplicateEnvelopes(1 + r.IntN(3))
-		case n < 86:
+			t.disrupted("duplicated envelopes", false)
+		case n < 172:
 			_, _ = t.slack.Disconnect([]string{"refresh_requested", "warning"}[r.IntN(2)])
 			t.disrupted("refresh", false)
-		case n < 89:
+		case n < 174:
+			_, _ = t.slack.Disconnect("too_many_websockets")
+			t.disrupted("too_many_websockets", false)
+		case n < 178:
 			t.slack.Cut()
-			t.disrupted("cut", true)
-		case n < 97:
+			t.disrupted("cut", false)
+		case n < 180:
+			t.slack.Silence(true)
+			t.disrupted("silence", false)
+			pause(ctx, time.Duration(r.IntN(2000))*time.Millisecond)
+			t.slack.Silence(false)
+		case n < 192:
 			if err := t.killOne(ctx, r); err != nil {
 				return err
 			}
+		case n < 194:
+			t.commitLate(r)
 		default:
-			if t.CrashStore == nil {
+			breakStore, what := t.CrashStore, "crash of the store"
+			if r.IntN(2) == 0 {
+				breakStore, what = t.RestartStore, "restart of the store"
+			}
+			if breakStore == nil {
 				continue
 			}
-			t.disrupted("the store crashes", true)
-			if err := t.CrashStore(ctx); err != nil && ctx.Err() == nil {
+			t.disrupted(what, true)
+			if err := breakStore(ctx); err != nil && ctx.Err() == nil {
 				return err
 			}
-			t.disrupted("the store crashed", true)
+			t.disrupted("store back", true)
+		}
+	}
+	return nil
+}
+
+// commitLate has the next change of the document committed long after the bot
+// has given up waiting for an answer, while nobody edits the document.
+func (t *team) commitLate(r *rand.Rand) {
+	if t.Operations < 200 {
+		return // it takes longer than the whole of a short run
+	}
+	late := 11*time.Second + time.Duration(r.IntN(12000))*time.Millisecond
+	t.mu.Lock()
+	t.calm = time.Now().Add(late + 2*time.Second)
+	t.mu.Unlock()
+	_, _ = t.google.AddFault(google.Fault{Operation: google.DocsBatchUpdate, Kind: google.DelayCommit, Count: 1, Delay: late})
+	t.disrupted("late commit", false)
+}
+
+// killOnly kills processes at random instants, as often as was asked for, and
+// breaks nothing else.
+func (t *team) killOnly(ctx context.Context, r *rand.Rand) error {
+	for pause(ctx, time.Duration(r.IntN(1500))*time.Millisecond) {
+		if err := t.killNow(ctx, t.replicas[r.IntN(len(t.replicas))], r); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -155,10 +200,18 @@ func (t *team) killOne(ctx context.Context, r *rand.Rand) error {
 		for waiting := 0; waiting < 200 && !t.held(id) && pause(ctx, 10*time.Millisecond); waiting++ {
 		}
 	}
-	t.disrupted("kill", true)
+	return t.killNow(ctx, victim, r)
+}
+
+// killNow kills a process, starts it again, and mostly waits until it serves.
+func (t *team) killNow(ctx context.Context, victim *replica, r *rand.Rand) error {
+	t.disrupted(killed, true)
 	victim.kill()
+	t.mu.Lock()
+	t.kills++
+	t.mu.Unlock()
 	pause(ctx, time.Duration(r.IntN(1000))*time.Millisecond)
-	t.disrupted("start", true)
+	t.disrupted("start", false)
 	if err := victim.start(); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package checker
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -23,114 +22,109 @@ func (p Person) means(name string) bool {
 	return strings.EqualFold(name, p.Name) || strings.EqualFold(name, p.Handle)
 }
 
-// An action is an operation of the model: what someone asked for and was told,
-// or an edit by hand.
+// An action is an operation of the model: what someone was told, or a change of
+// the document that nobody was told of as their own.
 type action struct {
-	op     *Operation // nil for an edit
+	told *Operation // nil for a change
+	// answer is what they were told, and did, whether that tells of a write of
+	// the bot's for them.
 	answer Answer
-	// before and after are what the document said around an edit.
+	did    bool
+	// before and after are what the document said around the change.
 	before, after string
 }
 
-// Model is the token as people may understand it: one register that says who
-// holds it. A state is what the document says.
-func Model() porcupine.Model {
-	m := porcupine.NondeterministicModel{
-		Init:  func() []any { return []any{nobody} },
-		Step:  func(state, input, _ any) []any { return input.(action).step(state.(string)) },
-		Equal: func(a, b any) bool { return a == b },
-		DescribeOperation: func(input, _ any) string {
-			return input.(action).String()
-		},
-		DescribeState: func(state any) string { return fmt.Sprint(state) },
-	}
-	return m.ToModel()
-}
-
 func (a action) String() string {
-	if a.op == nil {
-		return fmt.Sprintf("by hand: %q to %q", a.before, a.after)
+	if a.told == nil {
+		return fmt.Sprintf("%q to %q", a.before, a.after)
 	}
-	return fmt.Sprintf("%s %ss (%s): %s %s", a.op.Person.Name, a.op.Kind, a.op.Words, a.answer.Told, a.answer.Holder)
+	return fmt.Sprintf("%s: %s %s", a.told, a.answer.Told, a.answer.Holder)
 }
 
-// step returns what the document may say after the action; nothing, where it
-// can't have happened in that state.
-func (a action) step(state string) []any {
-	same := []any{state}
-	if a.op == nil {
-		if state != a.before {
-			return nil
-		}
-		return []any{a.after}
+// Model is the token as people may understand it: one register that says who
+// holds it. The state is what the document says.
+func Model() porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return nobody },
+		Step: func(state, input, _ any) (bool, any) {
+			ok, next := input.(action).step(state.(string))
+			return ok, next
+		},
+		DescribeOperation: func(input, _ any) string { return input.(action).String() },
+		DescribeState:     func(state any) string { return fmt.Sprint(state) },
 	}
-	me := a.op.Person
-	var can bool
-	switch a.answer.Told {
-	case ToldTaken:
-		if state != nobody {
-			return nil
-		}
-		return []any{me.Name}
-	case ToldReleased:
-		if !me.means(state) {
-			return nil
-		}
-		return []any{nobody}
-	case ToldYours:
-		can = me.means(state)
+}
+
+// step reports whether the action can happen while the document says state, and
+// what it says then.
+func (a action) step(state string) (bool, string) {
+	switch {
+	case a.told == nil:
+		return state == a.before, a.after
+	case !a.did:
+		return a.told.truly(a.answer, state), state
+	case a.told.Kind == Take:
+		return state == nobody, a.told.Person.Name
+	default:
+		return a.told.Person.means(state), nobody
+	}
+}
+
+// truly reports whether what the person was told is true while the document
+// says state, if nothing is written for them.
+func (o *Operation) truly(a Answer, state string) bool {
+	yours := o.Person.means(state)
+	switch a.Told {
+	case ToldTaken, ToldYours:
+		return yours
+	case ToldReleased, ToldFree, ToldFreed:
+		return state == nobody
 	case ToldHeld:
-		can = !me.means(state) && state != nobody && (a.answer.Holder == "" || a.answer.Holder == state)
-	case ToldFree, ToldFreed:
-		can = state == nobody
+		// A status says the name as it stands, even to whom it means.
+		return state != nobody && (o.Kind == Status || !yours) && (a.Holder == "" || strings.EqualFold(a.Holder, state))
+	case ToldAsked:
+		return state != nobody && !yours
 	case ToldUnclear:
-		can = state != nobody && state != a.op.Person.Name
-	case ToldNothing:
-		can = true
-	default: // it may have happened
-		switch {
-		case a.op.Kind == Take && state == nobody:
-			return []any{state, me.Name}
-		case a.op.Kind == Release && me.means(state):
-			return []any{state, nobody}
-		}
-		can = true
+		return state == "" || garbled(state)
 	}
-	if !can {
-		return nil
-	}
-	return same
+	return true
 }
 
-// actions are the operations of the history, in the form that the model's
-// checker takes.
+// garbled reports whether what the document says is Nobody or a name of the
+// team's, together with something else.
+func garbled(said string) bool {
+	for _, whole := range append([]Person{{Name: nobody}}, people...) {
+		if !strings.EqualFold(said, whole.Name) && strings.Contains(strings.ToLower(said), strings.ToLower(whole.Name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// actions are those of the history, in the form that the model's checker takes.
+// What the bot wrote for someone has its place anywhere between their asking and
+// their being told; what it wrote and they were not told, and every edit by
+// hand, has it exactly when it was made.
 func (a *accounting) actions() []porcupine.Operation {
 	at := func(t time.Time) int64 { return t.Sub(a.Began).Nanoseconds() }
 	var out []porcupine.Operation
+	told := map[int]bool{} // the writes that someone was told of, by Seq
 	for _, o := range a.Operations {
-		if o.Unsent {
+		answer, ok := o.final()
+		if !ok {
 			continue
 		}
-		answer, ok := o.final()
-		end := int64(math.MaxInt64)
-		if ok {
-			end = at(answer.At)
+		done := a.did(o)
+		if done != nil {
+			told[done.Seq] = true
 		}
-		if a.byHand[o] {
-			// It had become true by another hand.
-			answer.Told = map[Told]Told{ToldTaken: ToldYours, ToldReleased: ToldFree}[answer.Told]
-		}
-		out = append(out, porcupine.Operation{ClientId: a.index(o.Person), Input: action{op: o, answer: answer}, Call: at(o.Asked), Return: end})
-	}
-	for _, u := range a.undone {
-		t := at(u.answer.At)
-		out = append(out, porcupine.Operation{ClientId: a.index(u.op.Person), Input: u, Call: t, Return: t})
+		out = append(out, porcupine.Operation{
+			ClientId: a.index(o.Person), Input: action{told: o, answer: answer, did: done != nil}, Call: at(o.Asked), Return: at(answer.At),
+		})
 	}
 	for _, w := range a.Writes {
-		before, after := holder(w.TextBefore), holder(w.TextAfter)
-		if w.Operation == "" && before != after {
-			t := at(w.Time)
-			out = append(out, porcupine.Operation{ClientId: len(a.People), Input: action{before: before, after: after}, Call: t, Return: t})
+		if before, after := holder(w.TextBefore), holder(w.TextAfter); before != after && !told[w.Seq] {
+			out = append(out, porcupine.Operation{ClientId: len(a.People), Input: action{before: before, after: after}, Call: at(w.Time), Return: at(w.Time)})
 		}
 	}
 	return out
@@ -143,6 +137,22 @@ func (h *History) index(p Person) int {
 		}
 	}
 	return len(h.People)
+}
+
+// said reports whether the document said something that fits at some moment
+// between the two.
+func (h *History) said(from, to time.Time, fits func(string) bool) bool {
+	says := nobody
+	for _, w := range h.Writes {
+		if w.Time.After(to) {
+			break
+		}
+		if !w.Time.Before(from) && fits(says) {
+			return true
+		}
+		says = holder(w.TextAfter)
+	}
+	return fits(says)
 }
 
 // holder is what the document's text says after its label.

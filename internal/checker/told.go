@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"time"
@@ -9,10 +10,12 @@ import (
 // A Kind is what someone asks of the bot.
 type Kind string
 
-// What people ask for.
+// What people ask for. Ask is by button; Release is typed or by button.
 const (
 	Take    Kind = "take"
 	Release Kind = "release"
+	Ask     Kind = "ask"
+	Status  Kind = "status"
 )
 
 // Told is what an answer says.
@@ -25,6 +28,7 @@ const (
 	ToldHeld     Told = "held by"
 	ToldReleased Told = "released"
 	ToldFree     Told = "free"
+	ToldAsked    Told = "asked"
 	// ToldFreed: the document said Nobody already when the holder released it.
 	ToldFreed   Told = "freed by hand"
 	ToldUnclear Told = "unclear"
@@ -32,7 +36,7 @@ const (
 	ToldNothing Told = "nothing done"
 	// ToldSuperseded: it was changed by hand meanwhile; it may have happened.
 	ToldSuperseded Told = "superseded"
-	// ToldFailed: the bot failed; it may have happened.
+	// ToldFailed: the bot failed; nothing more of it happens.
 	ToldFailed Told = "failed"
 	// ToldLate: it could not be taken in, as far as is known.
 	ToldLate Told = "not taken in, perhaps"
@@ -53,16 +57,22 @@ type Answer struct {
 // final reports whether no other answer needs to follow.
 func (a Answer) final() bool { return a.Told != ToldPending && a.Told != ToldLate }
 
-// An Operation is one command of a person and what came of it.
+// done reports whether the answer says that the token was taken or released.
+func (a Answer) done() bool { return a.Told == ToldTaken || a.Told == ToldReleased }
+
+// An Operation is one thing that a person asked for and what came of it.
 type Operation struct {
 	Number int
 	Person Person
 	Kind   Kind
-	// Words are said with the command, and are no other's.
+	// Words are said with the command, and are no other's; a button says none.
 	Words string
-	// Room is the channel where it was said, and no other: its answers are there.
-	Room  string
-	Asked time.Time
+	// Room is the channel where it was asked for; its answer is there.
+	Room string
+	// Button is the ID of the holding that a button is about; "" for what was
+	// typed.
+	Button string
+	Asked  time.Time
 	// Acked is whether Slack had it acknowledged; Unsent, whether it never
 	// reached the bot.
 	Acked, Unsent bool
@@ -77,6 +87,14 @@ func (o *Operation) final() (Answer, bool) {
 		}
 	}
 	return Answer{}, false
+}
+
+func (o *Operation) String() string {
+	s := o.Person.Name + "'s " + string(o.Kind) + " " + o.Words
+	if o.Button != "" {
+		s += " (button of " + o.Button + ")"
+	}
+	return s
 }
 
 // phrases tell the answers apart by what no other says. The first that fits
@@ -96,52 +114,69 @@ var phrases = []struct {
 	{"being edited all the while", ToldNothing},
 	{"which could be you", ToldNothing},
 	{"could have meant you or someone else", ToldNothing},
+	{"doesn't fit exactly one member", ToldNothing},
+	{"didn't fit exactly one member", ToldNothing},
 	{"That could not be done, and nothing was changed", ToldNothing},
 	{"was not changed", ToldNothing},
+	{"I can't read the", ToldNothing},
 	{"You have released the deploy token: the", ToldFreed},
 	{"You have released the deploy token", ToldReleased},
 	{"It was released", ToldReleased},
 	{"You hold the deploy token now", ToldTaken},
 	{"You took the deploy token, but", ToldTaken},
 	{"You got it at", ToldTaken},
+	{"I have asked", ToldAsked},
+	{"The holder was asked in a direct message", ToldAsked},
 	{"You hold the deploy token already", ToldYours},
 	{"It is yours already", ToldYours},
 	{"You held it already then", ToldYours},
+	{"You have held the deploy token for", ToldYours},
 	{"You can take it once it is released", ToldHeld},
 	{"Only they can release it", ToldHeld},
 	{"held it then, and nothing was changed", ToldHeld},
+	{"has held the deploy token for", ToldHeld},
+	{"holds the deploy token; since when", ToldHeld},
 	{"Nobody held it then", ToldFree},
-	{"There is nothing to release", ToldFree},
-	{"Nobody holds the deploy token. Nothing was changed", ToldFree},
+	{"Nobody holds the deploy token.", ToldFree},
 	{"I can't tell from the document", ToldUnclear},
 	{"could not be understood then", ToldUnclear},
 	{"Something went wrong on my side", ToldFailed},
 }
 
 var holderNamed = []*regexp.Regexp{
-	regexp.MustCompile(`(?m)^(.+?) has held the deploy token for`),
-	regexp.MustCompile(`says that (.+?) holds the deploy token`),
-	regexp.MustCompile(`(?m)(?:deploy token\. |^)([^.\n]+?) held it then, and nothing`),
+	regexp.MustCompile(`^(.+?) has held the deploy token for`),
+	regexp.MustCompile(`^(.+?) holds the deploy token; since when`),
+	regexp.MustCompile(`document says that (.+?) holds the deploy token`),
+	regexp.MustCompile(`(?:deploy token|released)\. (.+?) held it then, and nothing`),
 }
 
-// understand says what an answer tells.
-func understand(text string) (told Told, holder string) {
+// unisolate drops what keeps the directions of text apart.
+var unisolate = strings.NewReplacer("\u2068", "", "\u2069", "", "\u2066", "", "\u2067", "")
+
+// understand says what an answer to something of the kind tells.
+func understand(k Kind, at time.Time, text string) Answer {
+	text = strings.Join(strings.Fields(unisolate.Replace(text)), " ")
+	a := Answer{At: at, Told: ToldUnknown, Text: text}
 	// The second part of a late answer tells how it is now.
-	text, _, _ = strings.Cut(text, "My answer comes late.")
-	told = ToldUnknown
+	said, _, _ := strings.Cut(text, "My answer comes late.")
 	for _, p := range phrases {
-		if strings.Contains(text, p.text) {
-			told = p.told
+		if strings.Contains(said, p.text) {
+			a.Told = p.told
 			break
 		}
 	}
-	if told != ToldHeld {
-		return told, ""
-	}
-	for _, r := range holderNamed {
-		if m := r.FindStringSubmatch(text); m != nil && m[1] != "Someone else" {
-			return told, strings.Trim(m[1], "*")
+	switch {
+	case a.Told == ToldUnknown && k == Status && strings.Contains(said, "Google"):
+		// A status has no second try: it says what kept it from reading.
+		a.Told = ToldNothing
+	case a.Told == ToldFree && strings.Contains(said, "Nobody held it then") && k == Take:
+		a.Told = ToldUnknown
+	case a.Told == ToldHeld:
+		for _, r := range holderNamed {
+			if m := r.FindStringSubmatch(said); m != nil && m[1] != "Someone else" {
+				a.Holder = cmp.Or(a.Holder, strings.Trim(m[1], "*"))
+			}
 		}
 	}
-	return told, ""
+	return a
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/open-contracting/deploytoken/internal/sandbox/google"
 	"github.com/open-contracting/deploytoken/internal/sandbox/kingfisher"
 	"github.com/open-contracting/deploytoken/internal/sandbox/slack"
@@ -20,16 +22,20 @@ import (
 
 const (
 	channel    = "C0DEPLOY"
+	botUser    = "UBOT"
 	botAccount = "bot@deploytoken-sandbox.iam.gserviceaccount.com"
 
 	// patience is how long a person waits for an answer before they ask for
-	// something else. The answer counts all the same when it comes.
-	patience = 15 * time.Second
+	// something else, and briefly, where there may be none: what they asked for
+	// was not acknowledged, or a status. An answer counts all the same when it
+	// comes.
+	patience = 60 * time.Second
+	briefly  = 8 * time.Second
 	// healWithin is how long after the last fault everything must be delivered:
 	// longer than any claim of a process that was killed lasts, and some retries.
 	healWithin = 150 * time.Second
 	// quiet is how long nothing more may come once everything was.
-	quiet = 1500 * time.Millisecond
+	quiet = 2 * time.Second
 )
 
 // A Config says what is run.
@@ -43,13 +49,17 @@ type Config struct {
 	Replicas int
 	// Seed decides what is asked, edited and broken.
 	Seed uint64
-	// Operations is how many commands are given.
+	// Operations is how many things are asked for that reach the bot.
 	Operations int
-	// Hurry ends the run at the first thing that is wrong for good.
-	Hurry bool
-	// CrashStore, if not nil, ends all connections to the store as a crash of
-	// its server does.
-	CrashStore func(context.Context) error
+	// Kills, if not 0, is how many kills there are, at random instants, in place
+	// of all other faults and edits by hand; then Operations doesn't count.
+	Kills int
+	// Broken ends the run once it breaks the rule for good, and does not wait
+	// long for what is missing.
+	Broken Rule
+	// CrashStore and RestartStore, if not nil, end all connections to the store
+	// as a crash of its server and as a restart do.
+	CrashStore, RestartStore func(context.Context) error
 }
 
 // A History is what was seen of a run.
@@ -61,10 +71,12 @@ type History struct {
 	// Writes are the changes of the document, in order.
 	Writes []google.Write
 	// Rows are those of the history below its headers; Messages, the channel's.
-	Rows     [][]string
+	Rows     []Row
 	Messages []slack.Message
 	// Disruptions are what went wrong, in order.
 	Disruptions []Disruption
+	// Took is how long it took.
+	Took time.Duration
 }
 
 // A Disruption is something that went wrong.
@@ -99,6 +111,8 @@ type team struct {
 	operations  []*Operation
 	disruptions []Disruption
 	given       int
+	kills       int
+	calm        time.Time // until then, nobody edits the document
 }
 
 // Run runs a team until its operations are done and everything that follows of
@@ -118,34 +132,32 @@ func Run(ctx context.Context, c Config) (*History, error) {
 		return nil, err
 	}
 
-	var people, others sync.WaitGroup
+	var people, others errgroup.Group
 	during, done := context.WithCancel(ctx)
 	defer done()
-	failed := make(chan error, len(t.people())+2)
 	for i, p := range t.people() {
-		people.Go(func() { failed <- t.person(ctx, p, t.random(uint64(i))) })
+		people.Go(func() error { return t.person(ctx, p, t.random(uint64(i))) })
 	}
-	others.Go(func() { failed <- t.edit(during, t.random(100)) })
-	others.Go(func() { failed <- t.disturb(during, t.random(101)) })
-	people.Wait()
+	if t.Kills > 0 {
+		others.Go(func() error { return t.killOnly(during, t.random(102)) })
+	} else {
+		others.Go(func() error { return t.edit(during, t.random(100)) })
+		others.Go(func() error { return t.disturb(during, t.random(101)) })
+	}
+	err := people.Wait()
 	done()
-	others.Wait()
-	close(failed)
-	var errs []error
-	for err := range failed {
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(err, others.Wait()); err != nil {
 		return nil, err
 	}
 	if err := t.heal(ctx); err != nil {
 		return nil, err
 	}
-	h := t.settle(ctx)
+	t.settle(ctx)
+	var errs []error
 	for _, r := range t.replicas {
 		errs = append(errs, r.stop())
 	}
-	return h, errors.Join(errs...)
+	return t.history(), errors.Join(errs...)
 }
 
 func (t *team) people() []Person { return people }
@@ -157,7 +169,7 @@ func (t *team) random(part uint64) *rand.Rand { return rand.New(rand.NewPCG(t.Se
 // open starts the servers and the bot.
 func (t *team) open(ctx context.Context) error {
 	users := []slack.User{}
-	members := []string{"UBOT"}
+	members := []string{botUser}
 	for _, p := range t.people() {
 		users = append(users, slack.User{ID: p.ID, Name: p.Handle, RealName: p.Name, DisplayName: p.Handle})
 		members = append(members, p.ID)
@@ -165,7 +177,7 @@ func (t *team) open(ctx context.Context) error {
 	var err error
 	t.slack, err = slack.New(slack.Config{
 		Team:     slack.Team{ID: "T1", Name: "Team"},
-		App:      slack.App{ID: "A1", Name: "deploytoken", UserID: "UBOT", BotID: "B1"},
+		App:      slack.App{ID: "A1", Name: "deploytoken", UserID: botUser, BotID: "B1"},
 		BotToken: "xoxb-sandbox", AppToken: "xapp-sandbox",
 		Commands:     []slack.Command{{Name: "/deploy-token", ShouldEscape: true}, {Name: "/kingfisher", ShouldEscape: true}},
 		Users:        users,
@@ -261,28 +273,39 @@ func (t *team) firstSeen(ctx context.Context) error {
 // person asks for one thing after the other, until enough was asked for.
 func (t *team) person(ctx context.Context, p Person, r *rand.Rand) error {
 	holding := false
+	var last *Operation
 	for t.more() {
 		if !pause(ctx, time.Duration(r.IntN(400))*time.Millisecond) {
 			return ctx.Err()
 		}
-		kind := Take
-		if holding && r.IntN(8) > 0 || !holding && r.IntN(8) == 0 {
-			kind = Release
-		}
-		o := t.newOperation(p, kind)
-		if err := t.ask(ctx, o); err != nil {
+		o, err := t.click(ctx, p, last, r)
+		if err != nil {
 			return err
+		}
+		if o == nil {
+			kind := Take
+			switch {
+			case r.IntN(12) == 0:
+				kind = Status
+			case holding && r.IntN(8) > 0 || !holding && r.IntN(8) == 0:
+				kind = Release
+			}
+			o = t.newOperation(p, kind)
+			if err := t.ask(ctx, o); err != nil {
+				return err
+			}
 		}
 		if err := t.await(ctx, o, patience); err != nil {
 			return err
 		}
+		last = nil
 		switch a, ok := o.final(); {
 		case !ok:
-		case a.Told == ToldHeld:
-			holding = false
-			pause(ctx, time.Duration(r.IntN(500))*time.Millisecond)
 		case a.Told == ToldTaken, a.Told == ToldYours:
-			holding = true
+			holding, last = true, o
+		case a.Told == ToldHeld:
+			holding, last = false, o
+			pause(ctx, time.Duration(r.IntN(500))*time.Millisecond)
 		case a.Told != ToldNothing && a.Told != ToldUnclear:
 			holding = false
 		}
@@ -290,10 +313,36 @@ func (t *team) person(ctx context.Context, p Person, r *rand.Rand) error {
 	return nil
 }
 
+// click presses, now and then, a button of the answer to the last operation; nil
+// where it doesn't.
+func (t *team) click(ctx context.Context, p Person, last *Operation, r *rand.Rand) (*Operation, error) {
+	if last == nil || last.Button != "" || r.IntN(6) > 0 {
+		return nil, nil
+	}
+	for _, m := range slices.Backward(t.slack.Visible(p.ID, last.Room)) {
+		for _, e := range m.Elements() {
+			kind := Kind(e.ActionID)
+			if m.User != botUser || kind != Release && kind != Ask {
+				continue
+			}
+			o := t.newOperation(p, kind)
+			t.mu.Lock()
+			o.Words, o.Room, o.Button, o.Asked = "", last.Room, e.Value, time.Now()
+			t.mu.Unlock()
+			i, err := t.slack.Click(ctx, p.ID, m.Target(), slack.Action{ID: e.ActionID, Value: e.Value})
+			return o, t.invoked(o, i, err)
+		}
+	}
+	return nil, nil
+}
+
 // more takes one of the operations that remain.
 func (t *team) more() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.Kills > 0 {
+		return t.kills < t.Kills
+	}
 	t.given++
 	return t.given <= t.Config.Operations
 }
@@ -315,56 +364,84 @@ func (t *team) ask(ctx context.Context, o *Operation) error {
 	t.mu.Lock()
 	o.Asked = time.Now()
 	t.mu.Unlock()
-	i, err := t.slack.Slash(ctx, o.Person.ID, o.Room, "/deploy-token", string(o.Kind)+" "+o.Words)
+	said := string(o.Kind)
+	if o.Kind != Status {
+		said += " " + o.Words
+	}
+	i, err := t.slack.Slash(ctx, o.Person.ID, o.Room, "/deploy-token", said)
+	return t.invoked(o, i, err)
+}
+
+func (t *team) invoked(o *Operation, i *slack.Invocation, err error) error {
 	if err != nil {
 		return fmt.Errorf("operation %d: %w", o.Number, err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	o.Acked, o.Unsent = i.Acked, i.Trouble == "dispatch_failed"
+	if o.Unsent {
+		t.given--
+	}
 	return nil
 }
 
-// await waits for the operation's answer, for as long as the person would. One
-// that was not acknowledged is waited for only briefly.
+// await waits for the operation's answer, for as long as the person would.
 func (t *team) await(ctx context.Context, o *Operation, within time.Duration) error {
 	if o.Unsent {
 		pause(ctx, 300*time.Millisecond)
 		return ctx.Err()
 	}
-	if !o.Acked {
-		within = min(within, 2*time.Second)
+	if !o.Acked || o.Kind == Status {
+		within = min(within, briefly)
 	}
 	waiting, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for {
-		answers := t.answers(o)
+		answers := t.answers(t.slack.State(), o)
 		t.mu.Lock()
 		o.Answers = answers
 		_, ok := o.final()
 		t.mu.Unlock()
-		if ok || !pause(waiting, 5*time.Millisecond) {
+		if ok || !pause(waiting, 15*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
 }
 
-// answers are what the person was told in the operation's room.
-func (t *team) answers(o *Operation) []Answer {
+// answers are what the person was told in the operation's room. Where a button
+// of the first answer there was clicked, what comes after that is about the
+// click, unless it says the same again.
+func (t *team) answers(st slack.State, o *Operation) []Answer {
+	t.mu.Lock()
+	first, click := o, (*Operation)(nil)
+	for _, other := range t.operations {
+		switch {
+		case other.Room != o.Room:
+		case other.Button == "":
+			first = other
+		default:
+			click = other
+		}
+	}
+	t.mu.Unlock()
 	var out []Answer
-	for _, m := range t.slack.Visible(o.Person.ID, o.Room) {
-		if m.User != "UBOT" {
+	earlier := ""
+	for _, m := range st.Visible(o.Person.ID, o.Room) {
+		if m.User != botUser {
 			continue
 		}
-		text := unisolate.Replace(m.Shown())
-		told, holder := understand(text)
-		out = append(out, Answer{At: m.At, Told: told, Holder: holder, Text: text})
+		about := first
+		if click != nil && m.At.After(click.Asked) && m.Shown() != earlier {
+			about = click
+		} else {
+			earlier = m.Shown()
+		}
+		if about == o {
+			out = append(out, understand(o.Kind, m.At, m.Shown()))
+		}
 	}
 	return out
 }
-
-// unisolate drops what keeps the directions of text apart.
-var unisolate = strings.NewReplacer("\u2068", "", "\u2069", "", "\u2066", "", "\u2067", "")
 
 // heal ends all faults, and makes the document say Nobody.
 func (t *team) heal(ctx context.Context) error {
@@ -388,60 +465,75 @@ func (t *team) heal(ctx context.Context) error {
 }
 
 // settle waits until nothing is missing any more, or no more may be expected.
-func (t *team) settle(ctx context.Context) *History {
-	deadline := time.Now().Add(healWithin)
+func (t *team) settle(ctx context.Context) {
+	within := healWithin
+	if t.Broken != "" {
+		within = healWithin / 5
+	}
+	deadline := time.Now().Add(within)
 	for freed := time.Now(); ; {
 		// What was asked for earlier may be done only now, and hold the token.
 		if time.Since(freed) > 10*time.Second && t.document.Holder() != nobody {
 			_ = t.document.SetHolder(visitors[0], nobody)
 			freed = time.Now()
 		}
-		h := t.history()
-		missing := false
-		for _, p := range h.account().problems {
+		missing := t.document.Holder() != nobody
+		for _, p := range t.history().account().problems {
 			missing = missing || p.Missing
-			if !p.Missing && t.Hurry {
-				return h
+			if !p.Missing && p.Rule == t.Broken {
+				return
 			}
 		}
 		if !missing {
 			// What would come doubled may still come.
 			pause(ctx, quiet)
-			return t.history()
+			return
 		}
-		if time.Now().After(deadline) || !pause(ctx, 100*time.Millisecond) {
-			return h
+		if time.Now().After(deadline) || !pause(ctx, 250*time.Millisecond) {
+			return
 		}
 	}
 }
 
 // history is what was seen until now.
 func (t *team) history() *History {
-	h := &History{Config: t.Config, People: t.people(), Began: t.began}
+	h := &History{Config: t.Config, People: t.people(), Began: t.began, Took: time.Since(t.began)}
 	for _, w := range t.google.Writes() {
 		if w.File == t.document.ID() {
 			h.Writes = append(h.Writes, w)
 		}
 	}
-	if rows := t.sheet.Rows(""); len(rows) > 1 {
-		h.Rows = rows[1:]
+	for i, cells := range t.sheet.Rows("") {
+		if i > 0 {
+			h.Rows = append(h.Rows, parseRow(cells))
+		}
 	}
-	h.Messages = t.slack.Messages(channel)
+	st := t.slack.State()
+	h.Messages = st.Messages(channel)
 	t.mu.Lock()
 	operations := slices.Clone(t.operations)
 	h.Disruptions = slices.Clone(t.disruptions)
 	t.mu.Unlock()
 	for _, c := range t.slack.Calls() {
 		if c.Method == "response_url" && c.Fault == slack.FaultLost {
-			h.Disruptions = append(h.Disruptions, Disruption{At: c.At, What: "an answer is shown and its sender not told", Doubles: true})
+			h.Disruptions = append(h.Disruptions, Disruption{At: c.At, What: "answer shown and its sender not told", Doubles: true})
 		}
 	}
 	for _, o := range operations {
 		c := *o
-		c.Answers = t.answers(o)
+		c.Answers = t.answers(st, o)
 		h.Operations = append(h.Operations, &c)
 	}
 	return h
+}
+
+// parseRow reads a row; what can't be read is left out.
+func parseRow(cells []string) (r Row) {
+	cells = append(slices.Clone(cells), make([]string, 7)...)
+	r.Taken, _ = time.Parse(time.DateTime, cells[0])
+	r.Released, _ = time.Parse(time.DateTime, cells[1])
+	r.Name, r.Purpose, r.Summary, r.Consent, r.ID = cells[2], cells[3], cells[4], cells[5], cells[6]
+	return r
 }
 
 // key is the effect that a message stands for.
