@@ -31,7 +31,7 @@ func answerTo(c Command, o Outcome, now time.Time, fill func(*Notice)) Effect {
 // endEffects are what follows from a holding's end, by whatever hand: its row,
 // and that the messages about it have no buttons any more.
 func (s *Service) endEffects(h Holding, now time.Time) []Effect {
-	effects := []Effect{{Key: rowKey(h.ID), Destination: ToSheet, Notice: Notice{Kind: NoticeRow, Holding: h.ID, At: now}}}
+	effects := []Effect{rowOf(h, now)}
 	retire := []string{beganKey(h.ID)}
 	if h.Reminders > 0 {
 		retire = append(retire, reminderKey(h.ID, 1))
@@ -43,6 +43,11 @@ func (s *Service) endEffects(h Holding, now time.Time) []Effect {
 		})
 	}
 	return effects
+}
+
+// rowOf is the effect that writes a holding's row.
+func rowOf(h Holding, now time.Time) Effect {
+	return Effect{Key: rowKey(h.ID), Destination: ToSheet, Notice: Notice{Kind: NoticeRow, Holding: h.ID, At: now}}
 }
 
 // finish ends a command without a write, by d.

@@ -99,6 +99,8 @@ type Change struct {
 	// Observed, if not zero, is when the document was read and found to agree
 	// with the record as it is after this change.
 	Observed time.Time
+	// SeqAfter, if not zero, makes the record's Seq greater than this.
+	SeqAfter int64
 	// SetUnclear replaces the record's Unclear, if not nil.
 	SetUnclear *string
 	// Effects are inserted.

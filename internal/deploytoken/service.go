@@ -309,6 +309,9 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 			}
 			fresh = true
 		}
+		if caught, err := s.catchUp(ctx, reading, record); caught || err != nil {
+			return cmp.Or(err, ErrStale)
+		}
 		token := Interpret(reading, record.LastName)
 		d := decide(situation{
 			command: *c, token: token, fresh: fresh, record: record,
@@ -398,7 +401,7 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 // intend prepares the write that d asks for and records it, before it is sent.
 // A problem is one to tell the asker; an err is one of the ledger's.
 func (s *Service) intend(ctx context.Context, c Command, d decision, record Record, r Reading, open *Intent) (next *Intent, problem, err error) {
-	i := Intent{Operation: newID(), Document: c.Document, Command: c.ID, Read: CleanName(r.Value), Decided: s.clock()}
+	i := Intent{Operation: newOperation(record.Seq), Document: c.Document, Command: c.ID, Read: CleanName(r.Value), Decided: s.clock()}
 	if open != nil {
 		i.Operation, i.Epoch = open.Operation, open.Epoch
 	}
@@ -451,7 +454,7 @@ func (s *Service) warnOfStore(store string) {
 	defer s.mu.Unlock()
 	if !s.foreign[store] {
 		s.foreign[store] = true
-		s.log.Warn("the document carries a mark of another store: the bot has lost its store, or two bots work on one document",
+		s.log.Warn("the document carries a mark of another store: two bots work on one document, or the bot has lost its store; then it no longer knows since when and for what the token is held, nor what was still to be told and to be written into the history",
 			"document", s.document.ID(), "store", store)
 	}
 }

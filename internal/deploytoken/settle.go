@@ -26,6 +26,12 @@ type verdict struct {
 // reading made since.
 func judge(i *Intent, store string, r Reading) verdict {
 	v := verdict{reading: r}
+	if latestOf(r, store) > decidedOn(i.Operation) {
+		// It was settled before the later write that the document carries, by
+		// the store that this one was restored from a backup of.
+		v.superseded = true
+		return v
+	}
 	if hasMark(r, Mark{Store: store, Operation: i.Operation}) {
 		v.landed = true
 		return v
@@ -138,7 +144,7 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 	if hasMark(r, Mark{Store: s.ledger.StoreID(), Operation: i.Operation}) {
 		return verdict{landed: true, reading: r}, true, nil
 	}
-	mark := newID()
+	mark := newOperation(decidedOn(i.Operation))
 	rewrite, err := s.document.Prepare(r, CleanLine(r.Value, 0), Mark{Store: s.ledger.StoreID(), Operation: mark}, nil)
 	if err != nil {
 		return verdict{}, false, fmt.Errorf("settling a write of an unusable revision: %w", err)

@@ -49,6 +49,9 @@ func (s *Service) Watch(ctx context.Context) (again time.Duration, err error) {
 			s.warnOfStore(m.Store)
 		}
 	}
+	if caught, err := s.catchUp(ctx, reading, record); caught || err != nil {
+		return s.poll, err
+	}
 	token := Interpret(reading, record.LastName)
 	if agrees(record, token) {
 		s.settled = sighting{}
@@ -257,6 +260,9 @@ func (s *Service) remindOnce(ctx context.Context, quietUntil time.Time) error {
 	}
 	reading, err := s.read(ctx, s.clock())
 	if err != nil {
+		return err
+	}
+	if caught, err := s.catchUp(ctx, reading, record); caught || err != nil {
 		return err
 	}
 	token := Interpret(reading, record.LastName)

@@ -152,6 +152,12 @@ func (s *Store) Commit(ctx context.Context, c deploytoken.Change) error {
 		if c.IfSeq >= 0 && seq-1 != c.IfSeq {
 			return deploytoken.ErrStale
 		}
+		if c.SeqAfter >= seq {
+			seq = c.SeqAfter + 1
+			if _, err := t.exec(`UPDATE document SET seq = $1 WHERE document = $2`, seq, c.Document); err != nil {
+				return err
+			}
+		}
 		if c.CloseIntent != "" {
 			n, err := t.exec(`DELETE FROM intent WHERE document = $1 AND operation = $2 AND epoch = $3 AND owner = $4`,
 				c.Document, c.CloseIntent, c.Epoch, s.owner)
