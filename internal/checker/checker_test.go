@@ -126,6 +126,7 @@ func postgres(t *testing.T, c Config) Config {
 	server := ledgertest.StartPostgres(t, "fsync=off", "max_connections=200")
 	c.Store = server.URL(t)
 	c.CrashStore = func(ctx context.Context) error { return crash(ctx, c.Store) }
+	c.RestartStore = func(ctx context.Context) error { return server.Restart(context.WithoutCancel(ctx)) }
 	return c
 }
 
@@ -183,10 +184,12 @@ func teams(t *testing.T, total int, share func(c *Config, n int)) {
 // breaks are the rules that the builds with the patches in testdata/mutants
 // break.
 var breaks = map[string]Rule{
-	"unguarded-write":        RuleGuard,
-	"retry-without-the-mark": RuleOnce,
-	"row-lost":               RuleRow,
-	"answers-lost":           RuleAnswered,
+	"unguarded-write":           RuleGuard,
+	"retry-without-the-mark":    RuleTold,
+	"refused-by-an-old-reading": RuleTold,
+	"row-lost":                  RuleRow,
+	"announced-twice":           RuleAnnounced,
+	"answers-lost":              RuleAnswered,
 }
 
 // TestMutants: builds that break a rule are caught, by that rule.

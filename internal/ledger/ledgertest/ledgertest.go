@@ -36,6 +36,10 @@ type Postgres struct {
 	Address string
 	// Password is that of its superuser, postgres.
 	Password string
+
+	command func() (*exec.Cmd, *bytes.Buffer)
+	server  *exec.Cmd
+	ended   chan struct{}
 }
 
 // StartPostgres starts a server with the given settings ("fsync=off") and stops
@@ -82,34 +86,52 @@ func StartPostgres(t testing.TB, settings ...string) *Postgres {
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
 	}
-	server, output := command(postgres, args...)
-	if err := server.Start(); err != nil {
+	p.command = func() (*exec.Cmd, *bytes.Buffer) { return command(postgres, args...) }
+	if err := p.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
-	t.Cleanup(func() {
-		// A fast shutdown.
-		_ = server.Process.Signal(os.Interrupt)
-		<-ended
-	})
-	deadline := time.Now().Add(30 * time.Second)
+	t.Cleanup(p.stop)
+	return p
+}
+
+// Restart stops the server, which ends all connections, and starts it again on
+// the same port. It is not to be called twice at once.
+func (p *Postgres) Restart(ctx context.Context) error {
+	p.stop()
+	return p.start(ctx)
+}
+
+// start starts the server and waits until it answers.
+func (p *Postgres) start(ctx context.Context) error {
+	server, output := p.command()
+	if err := server.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); server.Wait() }()
+	p.server, p.ended = server, ended
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
 	for {
-		conn, err := pgx.Connect(t.Context(), p.url(nil))
+		conn, err := pgx.Connect(ctx, p.url(nil))
 		if err == nil {
-			conn.Close(t.Context())
-			return p
+			return conn.Close(ctx)
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s ended: %v\n%s", postgres, err, output)
+		case <-ended:
+			return fmt.Errorf("%s ended: %w\n%s", server.Path, err, output)
+		case <-ctx.Done():
+			p.stop()
+			return fmt.Errorf("%s does not answer: %w\n%s", server.Path, err, output)
 		case <-time.After(50 * time.Millisecond):
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s does not answer: %v", postgres, err)
-		}
 	}
+}
+
+// stop ends the server by a fast shutdown.
+func (p *Postgres) stop() {
+	_ = p.server.Process.Signal(os.Interrupt)
+	<-p.ended
 }
 
 // URL returns the URL of a new store, in a schema of its own.
