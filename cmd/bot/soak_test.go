@@ -274,7 +274,8 @@ func (s *soak) disturb(ctx context.Context, t *testing.T) {
 		}
 		switch n := r.IntN(100); {
 		case n < 45:
-			s.faultGoogle(t, r)
+			// Where requests are few, as while retries wait, faults must not pile up.
+			gone(googleFault(r), 3*time.Second)
 		case n < 75:
 			s.faultSlack(t, r)
 		case n < 82:
@@ -291,8 +292,8 @@ func (s *soak) disturb(ctx context.Context, t *testing.T) {
 	}
 }
 
-// faultGoogle makes a request of some kind go wrong.
-func (s *soak) faultGoogle(t *testing.T, r *rand.Rand) {
+// googleFault is a request of some kind that goes wrong.
+func googleFault(r *rand.Rand) google.Fault {
 	operation := []google.Operation{
 		google.DocsBatchUpdate, google.DocsBatchUpdate, google.DocsGet, google.DriveGet, google.TokenIssue,
 		google.SheetsBatchUpdate, google.SheetsBatchUpdate, google.SheetsValuesGet,
@@ -301,9 +302,9 @@ func (s *soak) faultGoogle(t *testing.T, r *rand.Rand) {
 	if operation == google.DocsBatchUpdate || operation == google.SheetsBatchUpdate {
 		kinds = append(kinds, google.DropAfter, google.FailAfter, google.DelayCommit)
 	}
-	s.fault(t, google.Fault{
+	return google.Fault{
 		Operation: operation, Kind: kinds[r.IntN(len(kinds))], Count: 1 + r.IntN(2), Delay: time.Duration(100+r.IntN(1400)) * time.Millisecond,
-	})
+	}
 }
 
 // faultSlack makes a call to Slack go wrong.
@@ -586,6 +587,7 @@ type seat struct {
 type heard struct {
 	answers int // that no other needs to follow
 	put     int // that say that it is not known yet, or can't be taken in
+	last    slack.Message
 }
 
 // seats has n people join the team, and tells them of messages.
@@ -659,6 +661,7 @@ func (st *seat) heard() (h heard) {
 			h.put++
 		default:
 			h.answers++
+			h.last = m
 		}
 	}
 	return h
