@@ -66,6 +66,9 @@ type drainer struct {
 	link    string
 	channel string
 	clock   func() time.Time
+	// began is when this process did: what is older may be of a backup, and have
+	// been delivered by the store whose place that has taken.
+	began time.Time
 	// lookEvery is how often the outbox is looked at where nothing was inserted
 	// here: a retry is due, or another replica inserted something.
 	lookEvery   time.Duration
@@ -313,9 +316,24 @@ func (d *drainer) deliver(ctx context.Context, n deploytoken.Delivery, log *slog
 	case deploytoken.NoticeSweep:
 		err = d.sweep(ctx, n, log)
 	default:
+		if since, old := d.old(n); old {
+			n.Attempt, n.Inserted = max(n.Attempt, 2), since
+		}
 		r, err = d.messenger.Deliver(ctx, n)
 	}
 	return r, follow, err
+}
+
+// old reports whether n, or what it tells of, is older than this process, and
+// since when it may have been delivered: it is looked for first.
+func (d *drainer) old(n deploytoken.Delivery) (since time.Time, old bool) {
+	since = n.Inserted
+	for _, h := range []*deploytoken.Holding{n.Holding, n.Previous} {
+		if h != nil && h.Since.Before(since) {
+			since = h.Since
+		}
+	}
+	return since, since.Before(d.began)
 }
 
 // writeRow writes a holding's row, unless an earlier attempt is seen to have.
@@ -324,23 +342,28 @@ func (d *drainer) writeRow(ctx context.Context, n deploytoken.Delivery, log *slo
 		return nil, fmt.Errorf("%w: the holding %s is not in the store", deploytoken.ErrUndeliverable, n.Notice.Holding)
 	}
 	var follow []deploytoken.Effect
+	looks := 0
+	if _, old := d.old(n); old {
+		looks = 1
+	}
 	if n.Attempt > 1 {
+		looks = 2 // as reads may lag
 		follow = []deploytoken.Effect{{
 			Key: "sweep:" + n.Holding.ID, Destination: deploytoken.ToSweep, NotBefore: d.clock().Add(sweepAfter),
 			Notice: deploytoken.Notice{Kind: deploytoken.NoticeSweep, Holding: n.Holding.ID, At: d.clock()},
 		}}
-		for look := range 2 {
-			if look > 0 && !wait(ctx, sheetLag) {
-				return nil, ctx.Err()
-			}
-			rows, err := d.history.Count(ctx, n.Holding.ID)
-			if err != nil {
-				return nil, err
-			}
-			if rows > 0 {
-				log.Info("the row was there already", "rows", rows)
-				return follow, nil
-			}
+	}
+	for look := range looks {
+		if look > 0 && !wait(ctx, sheetLag) {
+			return nil, ctx.Err()
+		}
+		rows, err := d.history.Count(ctx, n.Holding.ID)
+		if err != nil {
+			return nil, err
+		}
+		if rows > 0 {
+			log.Info("the row was there already", "rows", rows)
+			return follow, nil
 		}
 	}
 	if err := d.history.Append(ctx, n.Holding.Entry()); err != nil {

@@ -26,6 +26,8 @@ type board struct {
 	fault func(key string, attempt int) (lands bool, err error)
 	tries map[string]int
 	last  deploytoken.Delivery
+	// began is how long after the test's start the drainer's process began.
+	began time.Duration
 	// during, if not nil, is called in each delivery of a message.
 	during func(ctx context.Context)
 	// over, if not nil, is what the drainer sees of the store.
@@ -115,7 +117,7 @@ func drained(t *testing.T, b *board, f func(store *ledger.Store, insert func(...
 		}
 		defer store.Close()
 		d := &drainer{
-			outbox: store, messenger: b, history: b, channel: deploytoken.ToChannel("C1"), clock: time.Now,
+			outbox: store, messenger: b, history: b, channel: deploytoken.ToChannel("C1"), clock: time.Now, began: time.Now().Add(b.began),
 			log: slog.New(slog.DiscardHandler), lookEvery: 10 * time.Second,
 			status: func(context.Context) (deploytoken.Status, error) {
 				return deploytoken.Status{Token: deploytoken.Token{State: deploytoken.Free}}, nil
@@ -210,6 +212,24 @@ func TestDelivery(t *testing.T) {
 			time.Sleep(time.Minute)
 			if posts, _ := b.seen(); !slices.Equal(posts, []string{"b"}) || b.tries["a"] != 1 {
 				t.Errorf("posts %v, tries %v", posts, b.tries)
+			}
+		})
+	})
+	t.Run("a message of before the start is looked for, from when it may have been posted", func(t *testing.T) {
+		b := &board{began: time.Hour}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"))
+			time.Sleep(time.Minute)
+			if b.last.Attempt != 2 {
+				t.Errorf("attempt %d", b.last.Attempt)
+			}
+		})
+		b = &board{}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"))
+			time.Sleep(time.Minute)
+			if b.last.Attempt != 1 {
+				t.Errorf("attempt %d", b.last.Attempt)
 			}
 		})
 	})
@@ -342,6 +362,24 @@ func TestHistoryRows(t *testing.T) {
 		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
 			ended(t, store, insert, "h1")
 			ended(t, store, insert, "h2")
+			time.Sleep(time.Minute)
+			if _, rows := b.seen(); !slices.Equal(rows, []string{"h1", "h2"}) {
+				t.Errorf("rows %v", rows)
+			}
+		})
+	})
+	t.Run("a row of before the start may be there already", func(t *testing.T) {
+		b := &board{rows: []string{"h1", "h2"}}
+		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
+			now := time.Now()
+			h := &deploytoken.Holding{ID: "h1", Name: "Ana", Since: now.Add(-time.Hour)}
+			for _, c := range []deploytoken.Change{{Begin: h}, {End: &deploytoken.Holding{ID: "h1", Ended: now}}} {
+				c.Document, c.IfSeq, c.At = "doc", -1, now
+				if err := store.Commit(context.Background(), c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			insert(deploytoken.Effect{Key: "row:h1", Destination: deploytoken.ToSheet, Notice: deploytoken.Notice{Kind: deploytoken.NoticeRow, Holding: "h1"}})
 			time.Sleep(time.Minute)
 			if _, rows := b.seen(); !slices.Equal(rows, []string{"h1", "h2"}) {
 				t.Errorf("rows %v", rows)

@@ -56,6 +56,7 @@ func (a *App) drainer() *drainer {
 		link:      a.config.Google.DocumentLink(),
 		channel:   deploytoken.ToChannel(a.config.Slack.Channel),
 		clock:     a.clock,
+		began:     a.clock(),
 		lookEvery: 500 * time.Millisecond,
 		log:       a.log,
 		onDelivered: func(destination string, err error) {
