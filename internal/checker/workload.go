@@ -410,7 +410,7 @@ func (t *team) await(ctx context.Context, o *Operation, within time.Duration) er
 
 // answers are what the person was told in the operation's room. Where a button
 // of the first answer there was clicked, what comes after that is about the
-// click, unless it says the same again.
+// click, unless it tells the same again: no click is answered so.
 func (t *team) answers(st slack.State, o *Operation) []Answer {
 	t.mu.Lock()
 	first, click := o, (*Operation)(nil)
@@ -425,19 +425,19 @@ func (t *team) answers(st slack.State, o *Operation) []Answer {
 	}
 	t.mu.Unlock()
 	var out []Answer
-	earlier := ""
+	var earlier Told
 	for _, m := range st.Visible(o.Person.ID, o.Room) {
 		if m.User != botUser {
 			continue
 		}
-		about := first
-		if click != nil && m.At.After(click.Asked) && m.Shown() != earlier {
-			about = click
+		about, answer := first, understand(first.Kind, m.At, m.Shown())
+		if click != nil && m.At.After(click.Asked) && answer.Told != earlier {
+			about, answer = click, understand(click.Kind, m.At, m.Shown())
 		} else {
-			earlier = m.Shown()
+			earlier = answer.Told
 		}
 		if about == o {
-			out = append(out, understand(o.Kind, m.At, m.Shown()))
+			out = append(out, answer)
 		}
 	}
 	return out
