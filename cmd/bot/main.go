@@ -41,7 +41,11 @@ func (e exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 type usageError struct{ error }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{syscall.SIGTERM}
+	if !signal.Ignored(os.Interrupt) { // as shells have it for what runs in the background
+		ends = append(ends, os.Interrupt)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, os.LookupEnv))
@@ -86,6 +90,7 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		serveCommand(stdout, stderr, env),
 		statusCommand(stdout, env),
 		busyCommand(stdout, env),
+		guardCommand(stderr, env),
 		auditCommand(stdout, env),
 		demoCommand(stdout, stderr, env),
 		doctorCommand(stdout, env),
