@@ -43,6 +43,7 @@ var behaviours = []struct {
 	{"two drainers deliver everything once and in order", testTwoDrainers},
 	{"response URLs are erased", testResponseURLs},
 	{"what is old is pruned, and what is needed kept", testPrune},
+	{"much that is old is pruned bit by bit", testPruneMuch},
 	{"the backlog is counted", testPending},
 	{"decisions can be looked up", testAudit},
 	{"leases", testLease},
@@ -944,6 +945,26 @@ func testPrune(t *testing.T, url string) {
 		"audit document-1", "command asked", "command unfinished", "holding h0", "holding h1",
 		"outbox began:h0", "outbox began:h1", "outbox lost", "outbox retired",
 	})
+}
+
+func testPruneMuch(t *testing.T, url string) {
+	s := open(t, url, "a")
+	ctx := t.Context()
+	const many = 2*pruneAtOnce + 1
+	check(t, s.change(ctx, "fill the store", func(t *tx) error {
+		for i := range many {
+			if _, err := t.exec(`
+				INSERT INTO command (id, document, kind, person, words, holding, channel, response_url, message, at, outcome, finished, owner, until)
+				VALUES ($1, $2, 'take', 'U1', '', '', 'C1', '', '', 1, 'held', 1, '', 0)`, fmt.Sprint(i), doc); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	check(t, s.Prune(ctx, start))
+	var left int
+	check(t, s.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM command`).Scan(&left))
+	equal(t, "commands left", left, 0)
 }
 
 func testPending(t *testing.T, url string) {
