@@ -192,28 +192,41 @@ func (d *drainer) next(ctx context.Context, stop <-chan struct{}, destination st
 	if d.onDelivered != nil {
 		d.onDelivered(destination, err)
 	}
+	personal := strings.HasPrefix(destination, deploytoken.ToPerson(""))
+	troubling, row := destination != d.channel && !personal, ""
+	if first.Notice.Kind == deploytoken.NoticeRow {
+		row = first.Notice.Holding
+	}
 	if err == nil {
+		if troubling && first.Attempt > troubleAt {
+			follow = append(follow, deploytoken.Effect{
+				Key: "mended:" + first.Key, Destination: d.channel,
+				Notice: deploytoken.Notice{Kind: deploytoken.NoticeMended, Holding: row, Edits: troubleKey(first.Key), At: d.clock()},
+			})
+		}
 		log.Info("delivered", "with", len(done)-1, "late", d.clock().Sub(first.Inserted).Round(time.Millisecond))
 		return true, d.insist(ctx, stop, func() error { return d.outbox.Delivered(ctx, lease, done, receipt, follow, d.clock()) })
 	}
 	when := d.clock().Add(backoff(first.Attempt, err))
-	personal := strings.HasPrefix(destination, deploytoken.ToPerson(""))
 	if errors.Is(err, deploytoken.ErrUndeliverable) || personal && d.clock().Sub(first.Inserted) > personalFor {
 		log.Error("given up", "error", err)
 		when = time.Time{}
 	} else {
 		log.Warn("not delivered", "again", when, "error", err)
 	}
-	if first.Attempt >= troubleAt && destination != d.channel && !personal {
+	if troubling && first.Attempt >= troubleAt {
 		follow = append(follow, deploytoken.Effect{
-			Key: "trouble:" + first.Key, Destination: d.channel,
-			Notice: deploytoken.Notice{Kind: deploytoken.NoticeTrouble, Holding: first.Notice.Holding, Detail: deploytoken.Explain(err), At: d.clock()},
+			Key: troubleKey(first.Key), Destination: d.channel,
+			Notice: deploytoken.Notice{Kind: deploytoken.NoticeTrouble, Holding: row, Detail: deploytoken.Explain(err), At: d.clock()},
 		})
 	}
 	return when.IsZero(), d.insist(ctx, stop, func() error {
 		return d.outbox.Failed(ctx, lease, first.Key, deploytoken.Explain(err), when, follow)
 	})
 }
+
+// troubleKey is the key of the effect that tells the channel what keeps failing.
+func troubleKey(effect string) string { return "trouble:" + effect }
 
 // hold returns a context that ends once the lease is lost, or nothing has been
 // heard of it for so long that it may be. The function returned ends both.
@@ -295,7 +308,7 @@ func summarised(d deploytoken.Delivery, now time.Time) bool {
 	case deploytoken.NoticeTaken, deploytoken.NoticeReleased, deploytoken.NoticeChanged, deploytoken.NoticeReminder,
 		deploytoken.NoticeUnclear, deploytoken.NoticeClear, deploytoken.NoticeTrouble:
 		return true
-	case deploytoken.NoticeRetired:
+	case deploytoken.NoticeRetired, deploytoken.NoticeMended:
 		// The message that it would edit was never sent.
 		return d.Edits.Timestamp == ""
 	}

@@ -406,7 +406,7 @@ func TestHistoryRows(t *testing.T) {
 			}
 		})
 	})
-	t.Run("an hour's outage: one word of it, then every row", func(t *testing.T) {
+	t.Run("an hour's outage: one word of it, then every row, and one of its end", func(t *testing.T) {
 		down := true
 		b := &board{}
 		b.fault = func(key string, n int) (bool, error) {
@@ -429,7 +429,7 @@ func TestHistoryRows(t *testing.T) {
 			b.mu.Unlock()
 			time.Sleep(2 * time.Minute)
 			posts, rows := b.seen()
-			if !slices.Equal(rows, []string{"h0", "h1", "h2"}) || !slices.Equal(posts, []string{"trouble:row:h0"}) {
+			if !slices.Equal(rows, []string{"h0", "h1", "h2"}) || !slices.Equal(posts, []string{"trouble:row:h0", "mended:row:h0"}) {
 				t.Errorf("rows %v, posts %v", rows, posts)
 			}
 		})

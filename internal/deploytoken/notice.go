@@ -36,6 +36,9 @@ const (
 	NoticeClear NoticeKind = "clear"
 	// NoticeTrouble tells the channel what keeps failing: Detail.
 	NoticeTrouble NoticeKind = "trouble"
+	// NoticeMended says in the message of the trouble, which Edits names, that
+	// it is over.
+	NoticeMended NoticeKind = "mended"
 	// NoticeRow is Holding's row of the history, for the spreadsheet.
 	NoticeRow NoticeKind = "row"
 	// NoticeSweep looks once more whether Holding's row stands there twice.

@@ -73,7 +73,8 @@ func NewDeliverer(client *slack.Client) *Deliverer {
 // Errors: ErrUndeliverable (never try again), ErrAmbiguous (it may have been
 // sent), ErrUnavailable, ErrMisconfigured.
 func (s *Deliverer) Deliver(ctx context.Context, d deploytoken.Delivery) (deploytoken.Receipt, error) {
-	if d.Notice.Kind == deploytoken.NoticeRetired && len(d.Late) == 0 && d.Edits.Timestamp == "" {
+	edits := d.Notice.Kind == deploytoken.NoticeRetired || d.Notice.Kind == deploytoken.NoticeMended
+	if edits && len(d.Late) == 0 && d.Edits.Timestamp == "" {
 		return deploytoken.Receipt{}, nil
 	}
 	m, ok := teller{d}.message()

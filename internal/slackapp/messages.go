@@ -184,7 +184,7 @@ func (d teller) message() (Message, bool) {
 		return d.asked(), d.Holding.Open()
 	case deploytoken.NoticeDisplaced:
 		return d.displaced(), true
-	case deploytoken.NoticeUnclear, deploytoken.NoticeClear, deploytoken.NoticeTrouble:
+	case deploytoken.NoticeUnclear, deploytoken.NoticeClear, deploytoken.NoticeTrouble, deploytoken.NoticeMended:
 		lines, _ := d.news()
 		return compose([]group{{lines: lines}}, nil), true
 	}
@@ -251,6 +251,11 @@ func (d teller) news() ([]line, []button) {
 			lines = append(lines, line{words("It holds up the entry of "), holder(h), words(" in the "), d.history(), words(". Nothing is lost.")})
 		}
 		return lines, nil
+	case deploytoken.NoticeMended:
+		if h == nil {
+			return []line{{words("Something kept failing. It works again since "), moment(d.Notice.At), words(".")}}, nil
+		}
+		return []line{{words("The entry of "), holder(h), words(" in the "), d.history(), words(" could not be written for a while. It is there since "), moment(d.Notice.At), words(".")}}, nil
 	}
 	return nil, nil
 }
@@ -380,7 +385,8 @@ func (d teller) pending() Message {
 func (d teller) summary() (Message, bool) {
 	var bullets []line
 	add := func(t teller) {
-		if t.Notice.Kind == deploytoken.NoticeReminder || t.Notice.Kind == deploytoken.NoticeRetired {
+		switch t.Notice.Kind {
+		case deploytoken.NoticeReminder, deploytoken.NoticeRetired, deploytoken.NoticeMended:
 			return
 		}
 		t.At = t.Notice.At // the line begins with the time

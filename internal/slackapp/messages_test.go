@@ -185,6 +185,9 @@ func messages() map[string]Message {
 		"trouble": tell(notice(deploytoken.NoticeTrouble, with(alice(), ended), func(d *deploytoken.Delivery) {
 			d.Notice.Detail = "The spreadsheet has no tab called “Log”. Correct google.sheet."
 		})),
+		"mended": tell(notice(deploytoken.NoticeMended, with(alice(), ended), func(d *deploytoken.Delivery) {
+			d.Edits = deploytoken.Receipt{Channel: "C1", Timestamp: "1.1"}
+		})),
 		"late-summary":                   tell(lateSummary()),
 		"status-free":                    statusMessage(deploytoken.Status{Token: *freeToken, Link: testDocument, At: noon}, "U0ALICE", noon),
 		"status-yours":                   statusMessage(deploytoken.Status{Token: *heldBy("Alice Ng"), Holding: alice(), Link: testDocument, At: noon}, "U0ALICE", noon),
