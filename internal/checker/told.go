@@ -166,11 +166,9 @@ func understand(k Kind, at time.Time, text string) Answer {
 		}
 	}
 	switch {
-	case a.Told == ToldUnknown && k == Status && strings.Contains(said, "Google"):
+	case a.Told == ToldUnknown && k == Status && (strings.Contains(said, "Google") || strings.Contains(said, "The bot could not")):
 		// A status has no second try: it says what kept it from reading.
 		a.Told = ToldNothing
-	case a.Told == ToldFree && strings.Contains(said, "Nobody held it then") && k == Take:
-		a.Told = ToldUnknown
 	case a.Told == ToldHeld:
 		for _, r := range holderNamed {
 			if m := r.FindStringSubmatch(said); m != nil && m[1] != "Someone else" {

@@ -147,6 +147,13 @@ func (s *Service) tryClose(ctx context.Context, log *slog.Logger, i *Intent, v v
 		end.Ended, end.EndedByHand, end.Summary = now, true, i.Summary
 		change.End, subject = &end, h.ID
 		change.Effects = append(change.Effects, s.endEffects(end, now)...)
+		if !outlived(i, s.ledger.StoreID(), v.reading) {
+			// That name may be gone before it counts as a change by hand.
+			change.Effects = append(change.Effects, Effect{
+				Key: endedKey(end.ID), Destination: s.channel,
+				Notice: Notice{Kind: NoticeChanged, Previous: end.ID, Token: token, At: now},
+			})
+		}
 	}
 	if c != nil && ended == "" {
 		change.Finish, change.Outcome = c.ID, outcome

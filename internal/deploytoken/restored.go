@@ -43,6 +43,12 @@ func latestOf(r Reading, store string) int64 {
 	return latest
 }
 
+// outlived reports whether the intent was settled before a later write that the
+// document carries, by the store that this one was restored from a backup of.
+func outlived(i *Intent, store string, r Reading) bool {
+	return latestOf(r, store) > decidedOn(i.Operation)
+}
+
 // catchUp takes in what the document says where it carries a later write of this
 // store than the record knows of, and reports whether it did. The holding that
 // lasts by the record is over, and its row, if it isn't there, is still due; the

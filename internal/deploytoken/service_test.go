@@ -744,7 +744,10 @@ func TestAmbiguousWrites(t *testing.T) {
 		if h := m.holding(id); h.Summary != "upgraded it" || !h.EndedByHand {
 			m.t.Errorf("holding %+v", h)
 		}
-		m.told("channel:C1 retired", "person:UANA answer superseded", "sheet row")
+		// The end is told even if that name is gone before it counts.
+		m.paper.edit("Nobody")
+		m.notice()
+		m.told("channel:C1 retired", "channel:C1 changed", "person:UANA answer superseded", "sheet row")
 	})
 	scenario(t, "a typed name's release tells whose it was", func(m *team) {
 		id := m.typed("Ana")

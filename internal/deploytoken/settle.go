@@ -26,9 +26,7 @@ type verdict struct {
 // reading made since.
 func judge(i *Intent, store string, r Reading) verdict {
 	v := verdict{reading: r}
-	if latestOf(r, store) > decidedOn(i.Operation) {
-		// It was settled before the later write that the document carries, by
-		// the store that this one was restored from a backup of.
+	if outlived(i, store, r) {
 		v.superseded = true
 		return v
 	}
