@@ -2,6 +2,7 @@ package kingfisher
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -101,9 +103,12 @@ func (s *restrictedServer) config() Config {
 }
 
 // program returns the command of an OpenSSH client with the bot's key.
-func (s *restrictedServer) program(name string, args ...string) *exec.Cmd {
+func (s *restrictedServer) program(t *testing.T, name string, args ...string) *exec.Cmd {
+	// One that is granted what it must be refused may not end by itself.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
 	_, port, _ := net.SplitHostPort(s.address)
-	return exec.Command(name, append([]string{
+	return exec.CommandContext(ctx, name, append([]string{
 		"-F", "/dev/null", "-i", s.key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "Port=" + port, "-o", "User=kfbusy",
 		"-o", "UserKnownHostsFile=" + s.path("known_hosts"),
 	}, args...)...)
@@ -188,7 +193,7 @@ func TestRestrictedKeyDoesNothingElse(t *testing.T) {
 			if tt.command != "" {
 				args = append(args, "--", tt.command)
 			}
-			cmd := s.program("ssh", args...)
+			cmd := s.program(t, "ssh", args...)
 			cmd.Stdin = strings.NewReader(tt.stdin)
 			out, _ := cmd.CombinedOutput()
 			_, said, ok := strings.Cut(string(out), tt.want)
@@ -212,7 +217,7 @@ func TestRestrictedKeyDoesNothingElse(t *testing.T) {
 			{name: "scp of old from the server", program: "scp", args: []string{"-O", "127.0.0.1:/etc/passwd", s.path("taken")}},
 			{name: "sftp", program: "sftp", args: []string{"-b", "-", "-P", port, "127.0.0.1"}, stdin: "get /etc/passwd " + s.path("taken") + "\nput " + s.key + ".pub /run/owned\n"},
 		} {
-			cmd := s.program(tt.program, tt.args...)
+			cmd := s.program(t, tt.program, tt.args...)
 			cmd.Stdin = strings.NewReader(tt.stdin)
 			out, err := cmd.CombinedOutput()
 			if err == nil {
@@ -239,7 +244,7 @@ func TestRestrictedKeyDoesNothingElse(t *testing.T) {
 				spec, url = local, inside.Addr().String()
 				through = append(through, local)
 			}
-			cmd := s.program("ssh", "-N", "-o", "ExitOnForwardFailure=yes", option, spec, "127.0.0.1")
+			cmd := s.program(t, "ssh", "-N", "-o", "ExitOnForwardFailure=yes", option, spec, "127.0.0.1")
 			var said bytes.Buffer
 			cmd.Stderr = &said
 			if err := cmd.Start(); err != nil {
