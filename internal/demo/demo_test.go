@@ -1,0 +1,111 @@
+package demo
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// program is the command, built once.
+var program struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	endChromium()
+	if program.path != "" {
+		os.RemoveAll(filepath.Dir(program.path))
+	}
+	os.Exit(code)
+}
+
+func build() {
+	dir, err := os.MkdirTemp("", "deploytoken-")
+	if err != nil {
+		program.err = err
+		return
+	}
+	program.path = filepath.Join(dir, "bot")
+	if out, err := exec.Command("go", "build", "-o", program.path, "../../cmd/bot").CombinedOutput(); err != nil {
+		program.err = fmt.Errorf("go build: %w\n%s", err, out)
+	}
+}
+
+// start runs “bot demo” until the test ends, and returns the page's address.
+func start(t testing.TB) string {
+	t.Helper()
+	program.once.Do(build)
+	if program.err != nil {
+		t.Fatal(program.err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := exec.CommandContext(ctx, program.path, "demo", "--address", "127.0.0.1:0")
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+	c.WaitDelay = patience
+	stderr := new(strings.Builder)
+	c.Stderr = stderr
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewReader(stdout)
+	line, err := said.ReadString('\n')
+	if err != nil {
+		t.Fatalf("reading the page's address: %v\n%s", err, stderr)
+	}
+	rest := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, said)
+		rest <- err
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-rest
+		if err := c.Wait(); c.ProcessState.ExitCode() != 0 {
+			t.Errorf("the demo ended with %v\n%s", err, stderr)
+		}
+	})
+	_, url, _ := strings.Cut(strings.TrimSpace(line), "The demo is at ")
+	return url
+}
+
+func TestLook(t *testing.T) {
+	p := open(t, start(t), 1600, 960)
+	shot := func(name string) {
+		os.WriteFile("/tmp/shot/"+name+".png", p.screenshot(), 0o644)
+	}
+	p.until(`all('.bot', 'connected')[0]`)
+	p.dark(false)
+	shot("start-light")
+	p.say("/deploy-token take upgrade the registry")
+	p.until(`message('Ana Díaz took the deploy token')`)
+	p.become("Bob")
+	p.say("/deploy-token take")
+	p.until(`message('has held the deploy token')`)
+	p.say("/kingfisher busy")
+	p.until(`message('Look again with')`)
+	shot("bob-light")
+	p.dark(true)
+	shot("bob-dark")
+	p.become("Ana")
+	p.button("Skip an hour", `document`)
+	p.until(`message('you have held the deploy token')`)
+	p.say("/deploy-token release upgraded the registry to 3.0")
+	p.until(`rows().length == 1`)
+	shot("ana-dark")
+	p.dark(false)
+	shot("ana-light")
+}

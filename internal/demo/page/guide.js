@@ -1,0 +1,58 @@
+// The guided first steps, which get out of the way.
+
+import {html, nothing} from './lit/lit-html.js';
+import {propose} from './composer.js';
+import {place} from './slack.js';
+import {changed, shown, ui, user} from './state.js';
+
+const holder = () => shown.google.document.holder;
+const rows = () => shown.google.spreadsheet.sheets[0].rows ?? [];
+const name = (i) => user(shown.demo.people[i].id).display_name;
+const type = (text) => ({label: 'Type it for me', run: () => propose(place(), text)});
+
+// Each step is over once done says so, or once a later one is.
+const steps = [
+  {
+    done: () => holder() !== 'Nobody',
+    text: () => html`You are ${name(0)}, about to change a server. Type <code>/deploy-token take upgrade the registry</code> and press Enter.`,
+    action: () => type('/deploy-token take upgrade the registry'),
+  },
+  {
+    done: () => ui.me !== shown.demo.people[0].id,
+    text: () => html`The document now names you, and the channel was told. Above, become ${name(1)}, who wants it too.`,
+  },
+  {
+    done: () => shown.slack.channels.some((c) => c.messages?.some((m) => m.ephemeral_to === shown.demo.people[1].id)),
+    text: () => html`Try <code>/deploy-token take</code> as ${name(1)}.`,
+    action: () => type('/deploy-token take'),
+  },
+  {
+    done: () => rows().length > 1,
+    text: () => html`Become ${name(0)} again, and release the token, saying what was done. Look at the Deploy history then.`,
+    action: () => type('/deploy-token release upgraded the registry to 3.0'),
+  },
+  {
+    done: () => false,
+    text: () => html`That is all of it. Now be unkind: write a name into the document by hand, start a spider and ask <code>/kingfisher busy</code>,
+      skip an hour while you hold the token, kill the bot in the middle of a release.`,
+  },
+];
+
+let at = 0;
+let dismissed = false;
+
+export function guide() {
+  if (dismissed) return nothing;
+  while (at < steps.length - 1 && steps[at].done()) at++;
+  const step = steps[at];
+  const action = step.action?.();
+  const over = at === steps.length - 1;
+  return html`
+    <aside class="guide" aria-label="First steps">
+      <p><b>${at + 1} of ${steps.length}</b> ${step.text()}</p>
+      <p class="actions">
+        ${action ? html`<button type="button" class="button" @click=${action.run}>${action.label}</button>` : nothing}
+        <button type="button" class="plain" @click=${() => { dismissed = true; changed(); }}>${over ? 'Close' : 'I’ll find my way'}</button>
+      </p>
+    </aside>`;
+}
