@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -66,24 +67,38 @@ func Diagnosis(path string, env func(string) (string, bool), now func() time.Tim
 		},
 	}
 	d := &diagnosis{checks: []doctor.Check{configured}, now: now}
-	if err != nil {
-		// What is only missing leaves the rest to be tried.
-		if c, err := config.Load(path, env, config.Preflight); err == nil {
-			d.add(c)
-		} else {
-			d.addNothing("everything.else", "everything else")
-		}
+	if err == nil {
+		d.add(c)
 		return d.checks, d.close
 	}
-	d.add(c)
+	// What is only missing leaves the rest to be tried.
+	for _, without := range []string{"", googleKey} {
+		c, err := config.Load(path, func(name string) (string, bool) {
+			if name == without {
+				return "", false
+			}
+			return env(name)
+		}, config.Preflight)
+		if err == nil {
+			d.keyless = without == googleKey
+			d.add(c)
+			return d.checks, d.close
+		}
+	}
+	d.addNothing("everything.else", "everything else")
 	return d.checks, d.close
 }
+
+// googleKey is the variable that names Google's key file.
+const googleKey = "GOOGLE_APPLICATION_CREDENTIALS"
 
 // A diagnosis collects checks.
 type diagnosis struct {
 	checks  []doctor.Check
 	closers []func()
 	now     func() time.Time
+	// keyless is whether Google's key file can't be used.
+	keyless bool
 }
 
 func (d *diagnosis) close() {
@@ -108,6 +123,11 @@ func (d *diagnosis) try(name, title string, probe doctor.Probe, needs ...string)
 
 // addNothing adds a check that waits for the configuration to be mended.
 func (d *diagnosis) addNothing(name, title string) { d.try(name, title, nil, checkConfiguration) }
+
+// fails returns a probe that fails for what is known before.
+func fails(err error) doctor.Probe {
+	return func(context.Context) (string, string, error) { return "", "", err }
+}
 
 // explain says what an error means, with its cause where that is what helps: of
 // what can't be reached.
@@ -163,7 +183,7 @@ func (d *diagnosis) addSlack(c *config.Config) {
 	}
 	d.try("slack.people", people, s.People, checkBotToken, checkChannel)
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
-		d.try(key, "Slack: "+key, s.Group(groups[key]), checkBotToken)
+		d.try(key, strings.TrimPrefix(key, "kingfisher."), s.Group(groups[key]), checkBotToken)
 	}
 	if c.Slack.AppToken.Empty() {
 		d.addNothing(checkAppToken, app)
@@ -174,12 +194,18 @@ func (d *diagnosis) addSlack(c *config.Config) {
 }
 
 func (d *diagnosis) addGoogle(c *config.Config) {
+	const signIn = "Google: sign-in"
 	client, err := gdoc.NewClient(gdoc.Config{CredentialsFile: c.Google.CredentialsFile, Endpoint: c.Google.Endpoint, Clock: d.now})
-	if err != nil {
-		d.try(checkSignIn, "Google: sign-in", func(context.Context) (string, string, error) { return "", "", err })
-	} else {
+	switch {
+	case err != nil:
+		d.try(checkSignIn, signIn, fails(err))
+	case d.keyless:
+		d.addNothing(checkSignIn, signIn)
+	default:
+		d.try(checkSignIn, signIn, client.TrySignIn)
+	}
+	if client != nil {
 		d.closers = append(d.closers, client.Close)
-		d.try(checkSignIn, "Google: sign-in", client.TrySignIn)
 	}
 
 	const read, holder, write = "document: read", "document: holder", "document: write"
@@ -208,7 +234,7 @@ func (d *diagnosis) addGoogle(c *config.Config) {
 			Spreadsheet: c.Google.Spreadsheet, Sheet: c.Google.Sheet, Columns: c.Google.HistoryColumns, Location: c.Timezone,
 		})
 		if err != nil {
-			d.try(checkTab, tab, func(context.Context) (string, string, error) { return "", "", err })
+			d.try(checkTab, tab, fails(err))
 		} else {
 			d.try(checkTab, tab, history.TryTab, checkSignIn)
 		}
@@ -224,12 +250,11 @@ func (d *diagnosis) addKingfisher(k *config.Kingfisher) {
 		return
 	}
 	busy, err := newChecker(k, nil, d.now)
-	checker, ok := busy.(*kingfisher.Checker)
-	if err != nil || !ok {
-		d.try("kingfisher", "Kingfisher", func(context.Context) (string, string, error) { return "", "", err })
+	if err != nil {
+		d.try("kingfisher", "Kingfisher", fails(err))
 		return
 	}
-	s := checker.Diagnose()
+	s := busy.(*kingfisher.Checker).Diagnose()
 	d.closers = append(d.closers, s.Close)
 	before := len(d.checks)
 	d.try("kingfisher.scrapyd", "Kingfisher: Scrapyd", s.Scrapyd)
@@ -296,6 +321,9 @@ func enumerate(list []string) string {
 func tryStore(ctx context.Context, c *config.Config) (found, warning string, err error) {
 	where := c.Store.URL.String()
 	path, file := strings.CutPrefix(c.Store.URL.Reveal(), "sqlite:")
+	if abs, err := filepath.Abs(path); file && err == nil {
+		where = abs
+	}
 	store, err := ledger.Open(ctx, c.Store.URL.Reveal(), ledger.Options{ReadOnly: true})
 	if errors.Is(err, ledger.ErrNoStore) {
 		if file {
@@ -368,7 +396,13 @@ func mayWrite(path string) (state string, err error) {
 			return "in use by a bot that runs", nil
 		}
 	}
-	return "can be written by " + account(), nil
+	state = "can be written by " + account()
+	if info, err := os.Stat(path); err == nil && os.Geteuid() == 0 {
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 {
+			state += fmt.Sprintf("; the file is the user ID %d's", owner.Uid)
+		}
+	}
+	return state, nil
 }
 
 // account names the account that this process runs as.

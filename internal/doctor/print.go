@@ -9,8 +9,8 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// A Printer writes results for people: one line each, in columns, and further
-// lines below it where the text is longer than the terminal is wide.
+// A Printer writes results for people: one line each, in columns, and lines
+// below it for a text that is longer than the terminal is wide.
 type Printer struct {
 	w      io.Writer
 	width  int
@@ -36,35 +36,34 @@ var words = map[State]string{OK: "ok     ", Warning: "WARNING", Failed: "FAILED 
 
 // Result writes one result.
 func (p *Printer) Result(r Result) {
-	var lines []string
+	var texts []string
 	for _, text := range []string{r.Found, r.Problem} {
 		if text != "" {
-			lines = append(lines, strings.Split(text, "\n")...)
+			texts = append(texts, strings.Split(text, "\n")...)
 		}
 	}
 	if r.Because != "" {
-		lines = append(lines, "needs what failed above: "+p.titles[r.Because])
+		texts = append(texts, fmt.Sprintf("until “%s” is mended", p.titles[r.Because]))
 	}
-	head := words[r.State] + "  " + r.Title + strings.Repeat(" ", p.column-uniseg.StringWidth(r.Title)+2)
-	indent := uniseg.StringWidth(head)
-	room := 0
-	if p.width > 0 {
-		// On a narrow terminal, a text that overflows is better than one of a
-		// word a line.
-		room = max(p.width-indent, 30)
+	head := words[r.State] + "  " + r.Title
+	if len(texts) > 0 {
+		// What doesn't fit beside the title stands below it.
+		room := p.width - indent - p.column - 2
+		if beside := wrap(texts[0], 0)[0]; p.width == 0 || uniseg.StringWidth(beside) <= room {
+			head += strings.Repeat(" ", p.column-uniseg.StringWidth(r.Title)+2) + beside
+			texts = texts[1:]
+		}
 	}
-	if len(lines) == 0 {
-		lines = []string{""}
-	}
-	for i, line := range lines {
-		for j, part := range wrap(line, room) {
-			if i+j > 0 {
-				head = strings.Repeat(" ", indent)
-			}
-			p.line(head + part)
+	p.line(head)
+	for _, text := range texts {
+		for _, line := range wrap(text, max(0, p.width-indent)) {
+			p.line(strings.Repeat(" ", indent) + line)
 		}
 	}
 }
+
+// indent is where the titles begin, and what stands below them.
+const indent = len("warning") + 2
 
 // Summary writes how it went all in all, and what to do next.
 func (p *Printer) Summary(r Report) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/api/drive/v3"
 	"google.golang.org/api/sheets/v4"
@@ -30,7 +31,7 @@ func (c *Client) TrySignIn(ctx context.Context) (found, warning string, err erro
 // TryRead reads the document.
 func (d *Document) TryRead(ctx context.Context) (found, warning string, err error) {
 	if _, err := d.Read(ctx); err != nil {
-		return "", "", err
+		return "", "", at(err, d.Link())
 	}
 	return "can be read", "", nil
 }
@@ -43,10 +44,10 @@ func (d *Document) TryHolder(ctx context.Context) (found, warning string, err er
 	}
 	token := deploytoken.Interpret(reading, "")
 	if token.State == deploytoken.Unclear {
-		return "", "", &deploytoken.Fault{
+		return "", "", at(&deploytoken.Fault{
 			Kind:    deploytoken.ErrMisconfigured,
-			Message: fmt.Sprintf("It is unclear who holds the deploy token: %s Open %s", token.Reason, d.Link()),
-		}
+			Message: "It is unclear who holds the deploy token: " + token.Reason,
+		}, d.Link())
 	}
 	return fmt.Sprintf("“%s %s”", d.label, reading.Value), "", nil
 }
@@ -56,7 +57,7 @@ func (d *Document) TryHolder(ctx context.Context) (found, warning string, err er
 // asked who edited last.
 func (d *Document) TryWrite(ctx context.Context) (found, warning string, err error) {
 	if err := d.Ready(ctx); err != nil {
-		return "", "", err
+		return "", "", at(err, d.Link())
 	}
 	file, err := d.client.file(ctx, d.id)
 	if err != nil {
@@ -66,7 +67,7 @@ func (d *Document) TryWrite(ctx context.Context) (found, warning string, err err
 		return mayEdit, "Drive doesn't tell who edits the document by hand, so announcements can't name them. " + deploytoken.Explain(err), nil
 	}
 	if !editable(file) {
-		return "", "", d.readOnly()
+		return "", "", at(d.readOnly(), d.Link())
 	}
 	return mayEdit, "", nil
 }
@@ -80,7 +81,7 @@ func (h *History) TryTab(ctx context.Context) (found, warning string, err error)
 	t, err := h.lookUp(ctx)
 	switch {
 	case err != nil:
-		return "", "", err
+		return "", "", at(err, h.Link())
 	case t.empty:
 		return fmt.Sprintf("the tab “%s” is empty: the first entry brings the headers", t.title), "", nil
 	}
@@ -98,10 +99,10 @@ func (h *History) TryWrite(ctx context.Context) (found, warning string, err erro
 		return "", "Drive doesn't tell whether the bot may write the Deploy history spreadsheet. " + deploytoken.Explain(err), nil
 	}
 	if !editable(file) {
-		return "", "", &deploytoken.Fault{
+		return "", "", at(&deploytoken.Fault{
 			Kind:    deploytoken.ErrMisconfigured,
-			Message: "The bot may read the Deploy history spreadsheet but not write it. Share it with " + h.client.whom() + " as Editor: " + h.Link(),
-		}
+			Message: "The bot may read the Deploy history spreadsheet but not write it. Share it with " + h.client.whom() + " as Editor.",
+		}, h.Link())
 	}
 	t, err := h.lookUp(ctx)
 	if err != nil {
@@ -151,3 +152,15 @@ func (c *Client) file(ctx context.Context, id string) (*drive.File, error) {
 // editable is whether Drive says that the file may be written, or says nothing
 // of it.
 func editable(f *drive.File) bool { return f.Capabilities == nil || f.Capabilities.CanEdit }
+
+// at adds to an error that an operator has to mend where the file is, unless the
+// error leads elsewhere.
+func at(err error, link string) error {
+	f, ok := errors.AsType[*deploytoken.Fault](err)
+	if !ok || !errors.Is(err, deploytoken.ErrMisconfigured) || strings.Contains(f.Message, "https://") {
+		return err
+	}
+	there := *f
+	there.Message += " It is at " + link
+	return &there
+}

@@ -120,7 +120,7 @@ func (s *notedSigner) PublicKey() ssh.PublicKey {
 // Login tells whether the bot was let in.
 func (d *Diagnosis) Login(context.Context) (found, warning string, err error) {
 	if d.refused != nil {
-		return "", "", problem(d.refused)
+		return "", "", fmt.Errorf("%w The public key is printed by ssh-keygen -y -f %s", problem(d.refused), d.checker.config.IdentityFile)
 	}
 	return "as the user " + d.checker.config.SSHUser, "", nil
 }

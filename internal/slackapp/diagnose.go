@@ -59,7 +59,7 @@ func NewDiagnosis(botToken, appToken, apiURL, channel, group string, groups bool
 func (d *Diagnosis) BotToken(ctx context.Context) (found, warning string, err error) {
 	id, err := Identify(ctx, d.client)
 	if err != nil {
-		return "", "", err
+		return "", "", inSettings(err)
 	}
 	return fmt.Sprintf("@%s in the workspace %s", id.Handle, id.Team), "", nil
 }
@@ -158,7 +158,7 @@ func (d *Diagnosis) Group(id string) func(ctx context.Context) (found, warning s
 // out, where Slack tells, whether both tokens are of one app.
 func (d *Diagnosis) AppToken(ctx context.Context) (found, warning string, err error) {
 	if d.socket, err = openConnection(ctx, d.client); err != nil {
-		return "", "", err
+		return "", "", inSettings(err)
 	}
 	const works = "lets the bot open a socket; none was opened"
 	ofApp := appOf(d.appToken)
@@ -179,6 +179,18 @@ func (d *Diagnosis) AppToken(ctx context.Context) (found, warning string, err er
 		Message: fmt.Sprintf("SLACK_APP_TOKEN is of the app %s and SLACK_BOT_TOKEN of %s, so no command would arrive. Take the app-level token from https://api.slack.com/apps/%s/general, or the bot token from https://api.slack.com/apps/%s/oauth.",
 			ofApp, bot.AppID, bot.AppID, ofApp),
 	}
+}
+
+// inSettings adds to an error of a token that an operator has to mend where the
+// app's settings are.
+func inSettings(err error) error {
+	f, ok := errors.AsType[*deploytoken.Fault](err)
+	if !ok || !errors.Is(err, deploytoken.ErrMisconfigured) {
+		return err
+	}
+	there := *f
+	there.Message += " The settings of apps are at https://api.slack.com/apps"
+	return &there
 }
 
 // appOf is the ID of the app that an app-level token says it is of, as in
