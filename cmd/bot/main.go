@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,18 +65,18 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File, env func(s
 	case errors.As(err, &status):
 		return int(status)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "bot: %s. See “bot help”.\n", usage)
+		fmt.Fprintf(stderr, "%s: %s. See “%s help”.\n", program, usage, program)
 		return exitUsage
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(stderr, "bot: %s\n", strings.TrimRight(line, "\n"))
+		fmt.Fprintf(stderr, "%s: %s\n", program, strings.TrimRight(line, "\n"))
 	}
 	return exitFailed
 }
 
 func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "bot",
+		Use:           program,
 		Short:         "The deploy token, in Slack",
 		Long:          "bot answers for the deploy token in Slack: one person at a time may change any server, the one named in the Deploy token document.",
 		SilenceErrors: true,
@@ -95,9 +96,11 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		demoCommand(stdout, stderr, env),
 		doctorCommand(stdout, env),
 		configCommand(stdout, env),
+		healthCommand(stdout, env),
 		versionCommand(stdout),
+		manCommand(root),
 	)
-	return root
+	return named(root)
 }
 
 func noArguments(c *cobra.Command, args []string) error {
@@ -230,21 +233,18 @@ func versionCommand(stdout io.Writer) *cobra.Command {
 	}
 }
 
-// version is what the build says of itself: the module's version, or the
-// commit.
+// version is what the build says of itself: the module's version, the commit
+// that it is built from, and Go's version.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	v := info.Main.Version
+	v := cmp.Or(info.Main.Version, "(devel)")
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
-			v = s.Value
+		if s.Key == "vcs.revision" {
+			v += " " + s.Value
 		}
-	}
-	if v == "" {
-		v = "(devel)"
 	}
 	return v + " " + info.GoVersion
 }

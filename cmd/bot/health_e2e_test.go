@@ -1,0 +1,38 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// The health check says what the bot says of itself, and that there is none.
+func TestHealth(t *testing.T) {
+	w := newWorld(t)
+	b := w.serve(t)
+	address := strings.TrimPrefix(b.address, "http://")
+	if status, out, errs := w.bot(t, "health", "--address", address); status != 0 || !strings.Contains(out, `"slack":"ok"`) {
+		t.Errorf("of a bot that is ready: %d %q %q", status, out, errs)
+	}
+	_, port, _ := strings.Cut(address, ":")
+	w.config["HTTP_ADDRESS"] = ":" + port
+	if status, out, errs := w.bot(t, "health"); status != 0 {
+		t.Errorf("by the environment: %d %q %q", status, out, errs)
+	}
+	if status := b.stop(t); status != 0 {
+		t.Errorf("the bot ended with %d", status)
+	}
+	if status, out, errs := w.bot(t, "health"); status != exitFailed || out != "" || !strings.Contains(errs, "does not answer") {
+		t.Errorf("without a bot: %d %q %q", status, out, errs)
+	}
+	if status, _, errs := w.bot(t, "health", "--address", "localhost"); status != exitUsage || !strings.Contains(errs, "host:port") {
+		t.Errorf("without a port: %d %q", status, errs)
+	}
+
+	w.config["HTTP_ADDRESS"] = "127.0.0.1:0"
+	w.config["SLACK_API_URL"] = "http://127.0.0.1:1/api/"
+	b = w.start(t)
+	address = strings.TrimPrefix(b.address, "http://")
+	if status, _, errs := w.bot(t, "health", "--address", address); status != exitFailed || !strings.Contains(errs, "not ready: {") {
+		t.Errorf("of a bot that is not ready: %d %q", status, errs)
+	}
+}

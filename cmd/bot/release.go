@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// program is what the program calls itself. Packages, which install it as
+// deploytoken, set it so with the linker: -X main.program=deploytoken.
+var program = "bot"
+
+// example finds a command of the program in a text that helps.
+var example = regexp.MustCompile(`\bbot( [a-z]|”)`)
+
+// named makes the help of a command and those below it call the program by its
+// name.
+func named(c *cobra.Command) *cobra.Command {
+	if program == "bot" {
+		return c
+	}
+	for _, text := range []*string{&c.Long, &c.Example} {
+		*text = example.ReplaceAllString(*text, program+"$1")
+	}
+	for _, below := range c.Commands() {
+		named(below)
+	}
+	return c
+}
+
+// manCommand is for those who make a release.
+func manCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:    "man FOLDER",
+		Short:  "Write the manual pages",
+		Hidden: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("man: give the folder to write to")}
+			}
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return err
+			}
+			// The date comes from SOURCE_DATE_EPOCH, where that is set.
+			root.DisableAutoGenTag = true
+			header := &doc.GenManHeader{Section: "1", Source: version(), Manual: "Deploy token"}
+			return doc.GenManTree(root, header, args[0])
+		},
+	}
+}
