@@ -667,14 +667,19 @@ func (st *seat) heard() (h heard) {
 	return h
 }
 
-// await waits for an answer.
+// await waits for an answer; a minute more where it was put off.
 func (st *seat) await(patience time.Duration) heard {
 	enough := time.NewTimer(patience)
 	defer enough.Stop()
+	put := false
 	for {
 		h := st.heard()
 		if h.answers > 0 {
 			return h
+		}
+		if h.put > 0 && !put {
+			put = true
+			enough.Reset(min(patience, time.Minute))
 		}
 		select {
 		case <-st.came:

@@ -25,6 +25,7 @@ type workspace struct {
 	chosen   map[string]state // what a person has selected in a message or a view and not sent yet
 	triggers map[string]*trigger
 	replies  map[string]*responseURL
+	replyIDs []string // in the order of their making
 
 	lastMicros int64
 }
@@ -310,14 +311,11 @@ func (s *Server) useTrigger(id string) (*trigger, error) {
 
 func (s *Server) newResponseURL(r responseURL) string {
 	r.at = s.cfg.Clock()
-	for id, old := range s.replies {
-		if r.at.Sub(old.at) > 2*responseURLLife {
-			delete(s.replies, id)
-		}
+	for len(s.replyIDs) >= maxKept || len(s.replyIDs) > 0 && r.at.Sub(s.replies[s.replyIDs[0]].at) > 2*responseURLLife {
+		delete(s.replies, s.replyIDs[0])
+		s.replyIDs = s.replyIDs[1:]
 	}
 	id := rand.Text()
-	if len(s.replies) < maxKept {
-		s.replies[id] = &r
-	}
+	s.replies[id], s.replyIDs = &r, append(s.replyIDs, id)
 	return s.base() + "/response/" + id
 }
