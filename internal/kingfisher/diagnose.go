@@ -145,13 +145,31 @@ func (d *Diagnosis) Script(ctx context.Context) (found, warning string, err erro
 	return fmt.Sprintf("version %d, took %s", ScriptVersion, time.Since(began).Round(time.Millisecond)), "", nil
 }
 
-// Processes tells whether the processes were listed.
+// Processes tells whether everyone's processes are listed.
 func (d *Diagnosis) Processes(context.Context) (found, warning string, err error) {
 	table, err := processesOf(d.sections["processes"])
+	if errors.Is(err, errPartial) {
+		err = fmt.Errorf("%w as the user %s: let the bot log in as root, or mount /proc on the server without hidepid", err, d.checker.config.SSHUser)
+	}
 	if err != nil {
 		return "", "", problem(err)
 	}
-	return fmt.Sprintf("%d listed", len(table.byPID)), "", nil
+	found = fmt.Sprintf("%d listed", len(table.byPID))
+	if who := runsAs(table); who != "" {
+		found += ", as the user " + who
+	}
+	return found, "", nil
+}
+
+// runsAs is the user that the script runs as, by its own ps; "" if that isn't
+// listed.
+func runsAs(t processTable) string {
+	for _, p := range t.byPID {
+		if strings.HasPrefix(p.args, "ps --cols 4096 --no-headers ") {
+			return oneLine(p.user, maxName)
+		}
+	}
+	return ""
 }
 
 // Tmux tells whether everyone's tmux servers could be looked at.
@@ -170,6 +188,14 @@ func (d *Diagnosis) Tmux(context.Context) (found, warning string, err error) {
 	remark, err := rights(d.checker.tmuxResult(s))
 	if err != nil {
 		return "", "", err
+	}
+	// Nobody else may have a tmux server just now.
+	if table, err := processesOf(s); err == nil {
+		who := runsAs(table)
+		others := len(d.checker.config.TmuxUsers) == 0 || slices.ContainsFunc(d.checker.config.TmuxUsers, func(u string) bool { return u != who })
+		if who != "" && who != "root" && others {
+			return "", "", problem(fmt.Errorf("the check runs as the user %s on the server, who can't look into the tmux sessions of others: let the bot log in as root, or install the check there with deploy/kingfisher/install.sh", who))
+		}
 	}
 	of := "of every user"
 	if users := d.checker.config.TmuxUsers; len(users) > 0 {
