@@ -250,6 +250,17 @@ func (s *Server) Deliveries() []Delivery {
 	return list
 }
 
+// Delivery returns an envelope, if it is among the last 10,000.
+func (s *Server) Delivery(envelopeID string) (Delivery, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.byEnvelope[envelopeID]
+	if d == nil {
+		return Delivery{}, false
+	}
+	return d.Delivery, true
+}
+
 // Element is something in blocks that a person can act on.
 type Element struct {
 	BlockID  string `json:"block_id"`

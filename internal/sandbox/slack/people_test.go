@@ -48,6 +48,12 @@ func TestSlackGoAnswersACommand(t *testing.T) {
 	if seen := st.Visible(bob, general); len(seen) != 0 {
 		t.Errorf("the other person sees %+v", seen)
 	}
+	if d, ok := s.Delivery(inv.EnvelopeID); !ok || d.Responses != 1 {
+		t.Errorf("the delivery is %+v", d)
+	}
+	if _, ok := s.Delivery("another"); ok {
+		t.Error("there is a delivery of an envelope that there isn't")
+	}
 }
 
 func TestSlackGoHandlesAButtonAndAHome(t *testing.T) {
