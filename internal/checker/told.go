@@ -72,6 +72,7 @@ type Operation struct {
 	// Button is the ID of the holding that a button is about; "" for what was
 	// typed.
 	Button string
+	on     string // the timestamp of the message with the button
 	Asked  time.Time
 	// Acked is whether Slack had it acknowledged; Unsent, whether it never
 	// reached the bot.
@@ -133,10 +134,10 @@ var phrases = []struct {
 	{"You have held the deploy token for", ToldYours},
 	{"You can take it once it is released", ToldHeld},
 	{"Only they can release it", ToldHeld},
+	{"Nobody held it then", ToldFree},
 	{"held it then, and nothing was changed", ToldHeld},
 	{"has held the deploy token for", ToldHeld},
 	{"holds the deploy token; since when", ToldHeld},
-	{"Nobody held it then", ToldFree},
 	{"Nobody holds the deploy token.", ToldFree},
 	{"I can't tell from the document", ToldUnclear},
 	{"could not be understood then", ToldUnclear},

@@ -327,7 +327,7 @@ func (t *team) click(ctx context.Context, p Person, last *Operation, r *rand.Ran
 			}
 			o := t.newOperation(p, kind)
 			t.mu.Lock()
-			o.Words, o.Room, o.Button, o.Asked = "", last.Room, e.Value, time.Now()
+			o.Words, o.Room, o.Button, o.on, o.Asked = "", last.Room, e.Value, m.TS, time.Now()
 			t.mu.Unlock()
 			i, err := t.slack.Click(ctx, p.ID, m.Target(), slack.Action{ID: e.ActionID, Value: e.Value})
 			return o, t.invoked(o, i, err)
@@ -410,9 +410,12 @@ func (t *team) await(ctx context.Context, o *Operation, within time.Duration) er
 
 // answers are what the person was told in the operation's room. Where a button
 // of the first answer there was clicked, what comes after that is about the
-// click, unless it tells the same again: no click is answered so.
+// click, unless it tells the same again: no click is answered so. A click that
+// can't be taken in is told so in place of the answer that it was on, which is
+// known from before.
 func (t *team) answers(st slack.State, o *Operation) []Answer {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	first, click := o, (*Operation)(nil)
 	for _, other := range t.operations {
 		switch {
@@ -423,24 +426,29 @@ func (t *team) answers(st slack.State, o *Operation) []Answer {
 			click = other
 		}
 	}
-	t.mu.Unlock()
-	var out []Answer
-	var earlier Told
+	var toFirst, toClick []Answer
 	for _, m := range st.Visible(o.Person.ID, o.Room) {
 		if m.User != botUser {
 			continue
 		}
-		about, answer := first, understand(first.Kind, m.At, m.Shown())
-		if click != nil && m.At.After(click.Asked) && answer.Told != earlier {
-			about, answer = click, understand(click.Kind, m.At, m.Shown())
-		} else {
-			earlier = answer.Told
-		}
-		if about == o {
-			out = append(out, answer)
+		a := understand(first.Kind, m.At, m.Shown())
+		switch {
+		case click == nil:
+			toFirst = append(toFirst, a)
+		case a.Told == ToldLate && m.TS == click.on:
+			a.At = click.Asked
+			toClick = append(toClick, a)
+			toFirst = append(toFirst, first.Answers[len(first.Answers)-1])
+		case m.At.After(click.Asked) && !slices.ContainsFunc(toFirst, func(e Answer) bool { return e.Told == a.Told }):
+			toClick = append(toClick, understand(click.Kind, m.At, m.Shown()))
+		default:
+			toFirst = append(toFirst, a)
 		}
 	}
-	return out
+	if o == click {
+		return toClick
+	}
+	return toFirst
 }
 
 // heal ends all faults, and makes the document say Nobody.
