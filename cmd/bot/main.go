@@ -92,6 +92,7 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		statusCommand(stdout, env),
 		busyCommand(stdout, env),
 		guardCommand(stderr, env),
+		preflightCommand(stdout, env),
 		auditCommand(stdout, env),
 		demoCommand(stdout, stderr, env),
 		doctorCommand(stdout, env),

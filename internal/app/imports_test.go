@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/app": {
 		"internal/config", "internal/deploytoken", "internal/doctor", "internal/gdoc", "internal/guard",
-		"internal/kingfisher", "internal/ledger", "internal/slackapp",
+		"internal/kingfisher", "internal/ledger", "internal/preflight", "internal/slackapp",
 	},
 	"internal/demo": {
 		"internal/app", "internal/config", "internal/deploytoken", "internal/sandbox/google",
