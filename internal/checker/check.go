@@ -91,6 +91,10 @@ func (a *accounting) truth() {
 			case a.did(o) == nil && !a.said(o.Asked, answer.At, func(s string) bool { return o.truly(answer, s) }):
 				a.wrong(answer.At, RuleTold, "%s was told %q, which was at no time true", o, answer.Text)
 			}
+			asStatus := &Operation{Person: o.Person, Kind: Status}
+			if now := answer.Now; now != nil && !a.said(o.Asked, answer.At, func(s string) bool { return asStatus.truly(*now, s) }) {
+				a.wrong(answer.At, RuleTold, "%s was told %q, which is not how it was", o, answer.Text)
+			}
 		}
 	}
 }
@@ -162,6 +166,11 @@ func (a *accounting) rows() {
 		}
 	}
 	for _, o := range a.Operations {
+		for _, answer := range o.Answers {
+			if answer.Now == nil && answer.recorded() && !a.recorded(o, answer) {
+				a.missing(answer.At, RuleRow, "%s was told of a holding that has no row: %q", o, answer.Text)
+			}
+		}
 		n := 0
 		for _, r := range a.Rows {
 			if o.Kind == Take && r.Purpose == o.Words || o.Kind == Release && (o.Button == "" && r.Summary == o.Words || o.Button != "" && r.ID == o.Button) {
@@ -175,6 +184,16 @@ func (a *accounting) rows() {
 			a.wrong(o.Asked, RuleRow, "%s has %d rows of at most %d", o, n, most)
 		}
 	}
+}
+
+// recorded reports whether there is a row of the holding that an answer tells of.
+// Rows tell when an end was decided, which may be long before it was seen where
+// the document's service was slow.
+func (h *History) recorded(o *Operation, answer Answer) bool {
+	return slices.ContainsFunc(h.Rows, func(r Row) bool {
+		fits := strings.EqualFold(r.Name, answer.Holder) || answer.Holder == "" && o.Person.means(r.Name)
+		return fits && !r.Taken.After(answer.At) && r.Released.After(o.Asked.Add(-30*time.Second))
+	})
 }
 
 // rowsOf is how many rows must and may tell of the operation.

@@ -74,6 +74,9 @@ func (a action) step(state string) (bool, string) {
 // says state, if nothing is written for them.
 func (o *Operation) truly(a Answer, state string) bool {
 	yours := o.Person.means(state)
+	if a.Holder != "" && !strings.EqualFold(a.Holder, state) {
+		return false
+	}
 	switch a.Told {
 	case ToldTaken, ToldYours:
 		return yours
@@ -81,7 +84,7 @@ func (o *Operation) truly(a Answer, state string) bool {
 		return state == nobody
 	case ToldHeld:
 		// A status says the name as it stands, even to whom it means.
-		return state != nobody && (o.Kind == Status || !yours) && (a.Holder == "" || strings.EqualFold(a.Holder, state))
+		return state != nobody && (o.Kind == Status || !yours)
 	case ToldAsked:
 		return state != nobody && !yours
 	case ToldUnclear:

@@ -50,8 +50,10 @@ const (
 type Answer struct {
 	At     time.Time
 	Told   Told
-	Holder string // of ToldHeld: who holds the token, if it was said
+	Holder string // who holds the token, if it was said
 	Text   string
+	// Now is what a late answer says of the present; nil in any other.
+	Now *Answer
 }
 
 // final reports whether no other answer needs to follow.
@@ -145,9 +147,10 @@ var phrases = []struct {
 }
 
 var holderNamed = []*regexp.Regexp{
-	regexp.MustCompile(`^(.+?) has held the deploy token for`),
+	regexp.MustCompile(`(?:^|\. )([^.]+?) has held the deploy token for`),
 	regexp.MustCompile(`^(.+?) holds the deploy token; since when`),
 	regexp.MustCompile(`document says that (.+?) holds the deploy token`),
+	regexp.MustCompile(`^I have asked (.+?) in a direct message`),
 	regexp.MustCompile(`(?:deploy token|released)\. (.+?) held it then, and nothing`),
 }
 
@@ -158,24 +161,29 @@ var unisolate = strings.NewReplacer("\u2068", "", "\u2069", "", "\u2066", "", "\
 func understand(k Kind, at time.Time, text string) Answer {
 	text = strings.Join(strings.Fields(unisolate.Replace(text)), " ")
 	a := Answer{At: at, Told: ToldUnknown, Text: text}
-	// The second part of a late answer tells how it is now.
-	said, _, _ := strings.Cut(text, "My answer comes late.")
+	said, now, late := strings.Cut(text, "My answer comes late. This is how it is now:")
+	if late {
+		n := understand(Status, at, now)
+		a.Now = &n
+	}
 	for _, p := range phrases {
 		if strings.Contains(said, p.text) {
 			a.Told = p.told
 			break
 		}
 	}
-	switch {
-	case a.Told == ToldUnknown && k == Status && (strings.Contains(said, "Google") || strings.Contains(said, "The bot could not")):
+	if a.Told == ToldUnknown && k == Status && (strings.Contains(said, "Google") || strings.Contains(said, "The bot could not")) {
 		// A status has no second try: it says what kept it from reading.
 		a.Told = ToldNothing
-	case a.Told == ToldHeld:
-		for _, r := range holderNamed {
-			if m := r.FindStringSubmatch(said); m != nil && m[1] != "Someone else" {
-				a.Holder = cmp.Or(a.Holder, strings.Trim(m[1], "*"))
-			}
+	}
+	for _, r := range holderNamed {
+		if m := r.FindStringSubmatch(said); m != nil && m[1] != "Someone else" && m[1] != nobody {
+			a.Holder = cmp.Or(a.Holder, m[1])
 		}
 	}
 	return a
 }
+
+// recorded reports whether the answer tells since when the token is held, which
+// only a holding on record says.
+func (a Answer) recorded() bool { return strings.Contains(a.Text, "held the deploy token for") }

@@ -26,11 +26,11 @@ const (
 	botAccount = "bot@deploytoken-sandbox.iam.gserviceaccount.com"
 
 	// patience is how long a person waits for an answer before they ask for
-	// something else, and briefly, where there may be none: what they asked for
-	// was not acknowledged, or a status. An answer counts all the same when it
-	// comes.
+	// something else, and briefly, where there may be none: to a status, to what
+	// was not acknowledged, or may not have been taken in. An answer counts all
+	// the same when it comes.
 	patience = 60 * time.Second
-	briefly  = 8 * time.Second
+	briefly  = 5 * time.Second
 	// healWithin is how long after the last fault everything must be delivered:
 	// longer than any claim of a process that was killed lasts, and some retries.
 	healWithin = 150 * time.Second
@@ -394,15 +394,16 @@ func (t *team) await(ctx context.Context, o *Operation, within time.Duration) er
 	if !o.Acked || o.Kind == Status {
 		within = min(within, briefly)
 	}
-	waiting, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	for {
+	for until := time.Now().Add(within); ; {
 		answers := t.answers(t.slack.State(), o)
 		t.mu.Lock()
 		o.Answers = answers
 		_, ok := o.final()
 		t.mu.Unlock()
-		if ok || !pause(waiting, 15*time.Millisecond) {
+		if len(answers) > 0 && answers[0].Told == ToldLate && until.After(o.Asked.Add(briefly)) {
+			until = o.Asked.Add(briefly)
+		}
+		if ok || time.Now().After(until) || !pause(ctx, 15*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
