@@ -113,6 +113,7 @@ type Inbound struct {
 	team      atomic.Pointer[string]
 	busy      *busyDesk
 	responder *Responder
+	reads     *recentIDs // envelopes that only read; the store knows the others
 
 	places   chan struct{} // one taken by each request, from its coming to its end
 	accepts  chan struct{} // one taken by each Commands.Accept
@@ -150,6 +151,7 @@ func NewInbound(config InboundConfig) *Inbound {
 		config:    config,
 		timing:    defaultInboundTiming(),
 		responder: NewResponder(),
+		reads:     newRecentIDs(1024),
 		places:    make(chan struct{}, capacity),
 		accepts:   make(chan struct{}, capacity),
 		// A store that hangs must not hold up the acknowledgements of others.
@@ -349,6 +351,9 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 	switch {
 	case r.Ask == askNothing:
 		in.ack(e, r, nil)
+	case !r.Ask.changes() && !in.reads.add(r.ID):
+		in.ack(e, r, nil)
+		in.logger(r).Info("ignoring a request that came before")
 	case r.Ask == askBusy:
 		in.ack(e, r, nil)
 		acknowledged = true

@@ -246,6 +246,21 @@ func TestReadsAreAnswered(t *testing.T) {
 	}
 }
 
+// TestDuplicateReadsAreAnsweredOnce has Slack deliver an envelope twice.
+func TestDuplicateReadsAreAnsweredOnce(t *testing.T) {
+	r := runInbound(t, nil)
+	for _, id := range []string{"twice", "twice", "after"} {
+		r.slack.slash(r.conn, id, "U1", "/deploy-token", "status")
+		if a := r.conn.ack(); a.ID != id || a.Payload != nil {
+			t.Errorf("%s: acknowledged with %+v", id, a)
+		}
+	}
+	r.slack.answer("after")
+	if n := len(r.slack.told("twice")); n != 1 {
+		t.Errorf("%d answers", n)
+	}
+}
+
 func TestStatusFailing(t *testing.T) {
 	r := runInbound(t, func(_ *InboundConfig, c *recordedCommands) {
 		c.status = func(context.Context) (deploytoken.Status, error) {

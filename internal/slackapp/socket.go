@@ -45,8 +45,8 @@ func defaultTiming() socketTiming {
 	return socketTiming{
 		openEvery:  time.Second,
 		connect:    15 * time.Second,
-		silence:    15 * time.Second,
-		pong:       10 * time.Second,
+		silence:    10 * time.Second,
+		pong:       5 * time.Second,
 		grace:      30 * time.Second,
 		write:      2 * time.Second,
 		goodbye:    time.Second,
