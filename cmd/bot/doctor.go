@@ -17,7 +17,7 @@ func doctorCommand(stdout *os.File, env func(string) (string, bool)) *cobra.Comm
 		Short: "Try everything that the bot depends on, and say what to do about each failure",
 		Long: "doctor tries everything that the bot depends on, for real: Slack, the document, the history, the store, the Kingfisher server.\n" +
 			"It changes nothing, and may run beside bot serve. Run it as the account that the bot runs as, with the same environment.\n\n" +
-			"It exits 1 where anything failed.",
+			"It exits 1 where anything failed, or it was called off.",
 		Args: noArguments,
 	}
 	path := c.Flags().String("config", "", "the configuration `file`; without it, the environment alone")
@@ -43,10 +43,7 @@ func doctorCommand(stdout *os.File, env func(string) (string, bool)) *cobra.Comm
 				return err
 			}
 		}
-		if err := c.Context().Err(); err != nil {
-			return err
-		}
-		if report.State() == doctor.Failed {
+		if report.State() == doctor.Failed || c.Context().Err() != nil {
 			return exit(exitFailed)
 		}
 		return nil

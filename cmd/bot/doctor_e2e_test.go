@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -742,5 +743,80 @@ func TestDoctorWithoutKingfisher(t *testing.T) {
 	d.shows(t, text, skipped("kingfisher", ""))
 	if d.status != 0 || !strings.Contains(text, "no busy checks") {
 		t.Errorf("exit status %d:\n%s", d.status, text)
+	}
+}
+
+// TestDoctorOfAFile: the configuration is a file, whose mistakes are told, all
+// of them.
+func TestDoctorOfAFile(t *testing.T) {
+	w := newWorld(t)
+	delete(w.config, "SLACK_CHANNEL")
+	file := filepath.Join(w.dir, "bot.yaml")
+	for _, tt := range []struct {
+		name, content string
+		status        int
+		says          []string
+	}{
+		{"right", "slack:\n  channel: " + channel + "\n", 0, []string{"ok       configuration           " + file, "All 26 checks are well"}},
+		{"incomplete", "timezone: Europe/Madrid\n", 1, []string{
+			"FAILED   configuration           " + file + ": slack.channel: missing: give a channel's ID, such as C0123456789 here or in SLACK_CHANNEL",
+			"skipped  Slack: channel          until “configuration” is mended", "(Europe/Madrid)", "Of 26 checks, 1 failed, 2 not tried",
+		}},
+		{"wrong", "slack:\n  chanel: " + channel + "\ntimezone: Nowhere\n", 1, []string{
+			file + ":2: slack.chanel: there is no such key: did you mean slack.channel?", file + ":3: timezone: ",
+			"skipped  everything else  until “configuration” is mended",
+		}},
+		{"no YAML", "slack: [", 1, []string{"this is not valid YAML"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile(file, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			status, text, stderr := w.bot(t, "doctor", "--config", file)
+			if status != tt.status || stderr != "" {
+				t.Errorf("exit status %d, want %d: %s", status, tt.status, stderr)
+			}
+			for _, says := range tt.says {
+				if !strings.Contains(text, says) {
+					t.Errorf("it doesn't say %q:\n%s", says, text)
+				}
+			}
+		})
+	}
+	if status, text, _ := w.bot(t, "doctor", "--config", filepath.Join(w.dir, "absent.yaml")); status != 1 || !strings.Contains(text, "absent.yaml: the configuration can't be read") {
+		t.Errorf("exit status %d without a file:\n%s", status, text)
+	}
+	if status, text, stderr := w.bot(t, "doctor", "slack"); status != 2 || text != "" || !strings.Contains(stderr, `unknown command or argument "slack"`) {
+		t.Errorf("exit status %d with an argument: %s%s", status, text, stderr)
+	}
+}
+
+// TestDoctorCalledOff: what is known is written at once, and an interrupt ends
+// what hangs.
+func TestDoctorCalledOff(t *testing.T) {
+	w := newWorld(t)
+	w.config["KINGFISHER_TIMEOUT"] = "10m"
+	if err := w.kingfisher.SetFault(kingfisher.FaultHang); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(binary(t), "doctor")
+	c.Env = w.environment()
+	out := &syncBuffer{}
+	c.Stdout, c.Stderr = out, out
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- c.Wait() }()
+	t.Cleanup(func() { c.Process.Kill() })
+	eventually(t, "what is known", func() bool { return out.line("history: write") != "" })
+	c.Process.Signal(syscall.SIGINT)
+	select {
+	case <-exited:
+	case <-time.After(time.Minute):
+		t.Fatal("it has not ended")
+	}
+	if status := c.ProcessState.ExitCode(); status != 1 || out.line("skipped  Kingfisher: Scrapyd     It was called off.") == "" || out.line("ok       Slack: bot token") == "" {
+		t.Errorf("exit status %d:\n%s", status, out)
 	}
 }
