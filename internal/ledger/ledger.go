@@ -90,8 +90,9 @@ type engine interface {
 	migrationOptions() ([]goose.ProviderOption, error)
 	// fault translates an error of the driver; doing says what was being done.
 	fault(doing string, err error) error
-	// again reports whether a transaction that failed so may be tried again.
-	again(err error) bool
+	// again reports whether a transaction that failed so, before or after it had
+	// begun, may be tried again.
+	again(err error, begun bool) bool
 	// absent reports whether err says that a table is not there.
 	absent(err error) bool
 	// place names the store for people, without a password.
@@ -303,12 +304,24 @@ const attempts = 8
 func (s *Store) change(ctx context.Context, doing string, f func(*tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	return s.transact(ctx, s.write, nil, doing, f)
+}
+
+// look runs f in a transaction that reads one state of the store.
+func (s *Store) look(ctx context.Context, doing string, f func(*tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	return s.transact(ctx, s.read, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, doing, f)
+}
+
+// transact runs f in a transaction, again where that may help.
+func (s *Store) transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, doing string, f func(*tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := s.transact(ctx, s.write, nil, f)
+		begun, err := s.try(ctx, db, opts, f)
 		switch {
 		case err == nil:
 			return nil
-		case !s.engine.again(err) || attempt == attempts:
+		case !s.engine.again(err, begun) || attempt == attempts:
 			return s.engine.fault(doing, err)
 		}
 		select {
@@ -319,18 +332,7 @@ func (s *Store) change(ctx context.Context, doing string, f func(*tx) error) err
 	}
 }
 
-// look runs f in a transaction that reads one state of the store.
-func (s *Store) look(ctx context.Context, doing string, f func(*tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	err := s.transact(ctx, s.read, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, f)
-	if err != nil {
-		return s.engine.fault(doing, err)
-	}
-	return nil
-}
-
-func (s *Store) transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f func(*tx) error) (err error) {
+func (s *Store) try(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f func(*tx) error) (begun bool, err error) {
 	defer func() {
 		// The end of the context breaks off what is under way in several ways.
 		if err != nil && ctx.Err() != nil && !own(err) {
@@ -339,13 +341,13 @@ func (s *Store) transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f
 	}()
 	t, err := db.BeginTx(ctx, opts)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer t.Rollback()
 	if err := f(&tx{Tx: t, ctx: ctx, clock: s.engine.clock(), steady: s.steady()}); err != nil {
-		return err
+		return true, err
 	}
-	return t.Commit()
+	return true, t.Commit()
 }
 
 // A tx is a transaction with its context. In its queries, {now} stands for the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +29,9 @@ func (s *Store) openPostgres(url string, opts Options) error {
 			Message: "The store's URL (store.url or STORE_URL) can't be understood. Write it as postgres://USER@HOST:PORT/DATABASE, with every special character of a name or password percent-encoded; files that it names must be there."}
 	}
 	config.RuntimeParams["application_name"] = "deploytoken"
+	// A replica that has stopped in the middle must not keep the others from
+	// what it has locked.
+	config.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(aliveFor.Milliseconds(), 10)
 	if opts.ReadOnly {
 		config.RuntimeParams["default_transaction_read_only"] = "on"
 	}
@@ -65,13 +69,15 @@ func (e postgresEngine) migrationOptions() ([]goose.ProviderOption, error) {
 func (e postgresEngine) place() string { return e.where }
 
 // again is so for a deadlock, a failed serialization, and two transactions that
-// inserted the same row: https://www.postgresql.org/docs/current/errcodes-appendix.html
-func (e postgresEngine) again(err error) bool {
+// inserted the same row (https://www.postgresql.org/docs/current/errcodes-appendix.html),
+// and for a connection that the server had closed since it was last used.
+func (e postgresEngine) again(err error, begun bool) bool {
 	switch code(err) {
 	case "40001", "40P01", "23505":
 		return true
 	}
-	return false
+	_, unreachable := errors.AsType[*pgconn.ConnectError](err)
+	return !unreachable && (!begun || pgconn.SafeToRetry(err))
 }
 
 // absent is so for undefined_table.

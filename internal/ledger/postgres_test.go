@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"strings"
@@ -115,6 +116,30 @@ func testDeath(t *testing.T, server *ledgertest.Postgres) {
 		t.Errorf("taken at once: %v", early)
 	}
 	check(t, c.Prune(ctx, start))
+}
+
+// testStopped: a replica that stops in the middle of a transaction keeps the
+// others waiting for seconds only, and its transaction comes to nothing.
+func testStopped(t *testing.T, server *ledgertest.Postgres) {
+	url := server.URL(t)
+	a, b := open(t, url, "a"), open(t, url, "b")
+	commit(t, a, deploytoken.Change{Observed: start})
+	held, goOn, stopped := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		stopped <- a.change(context.Background(), "stop in the middle", func(tx *tx) error {
+			if _, err := tx.advance(doc); err != nil {
+				return err
+			}
+			close(held)
+			<-goOn
+			return nil
+		})
+	}()
+	<-held
+	commit(t, b, deploytoken.Change{Observed: start})
+	close(goOn)
+	wantErr(t, <-stopped, deploytoken.ErrUnavailable)
+	equal(t, "seq", record(t, b).Seq, int64(2))
 }
 
 func await(t *testing.T, what string, so func() bool) {

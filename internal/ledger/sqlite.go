@@ -168,7 +168,7 @@ func (e sqliteEngine) migrationOptions() ([]goose.ProviderOption, error) { retur
 func (e sqliteEngine) place() string { return e.path }
 
 // again is never: one transaction writes at a time, and waits for its turn.
-func (e sqliteEngine) again(error) bool { return false }
+func (e sqliteEngine) again(error, bool) bool { return false }
 
 func (e sqliteEngine) absent(err error) bool {
 	se, ok := errors.AsType[*sqlite.Error](err)
