@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -19,6 +20,72 @@ func BenchmarkOpen(b *testing.B) {
 		s, err := Open(b.Context(), ledgertest.SQLite(b), Options{Exclusive: true})
 		if err != nil {
 			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRetention is four weeks of 200 commands a day, every fourth of which
+// takes or releases the token, with what is a week old removed every hour. It
+// tells how large the SQLite file is after each week.
+func BenchmarkRetention(b *testing.B) {
+	for b.Loop() {
+		url := ledgertest.SQLite(b)
+		began := time.Now()
+		now := began
+		s, err := Open(b.Context(), url, Options{Exclusive: true, Now: func() time.Time { return now }})
+		if err != nil {
+			b.Fatal(err)
+		}
+		const commands, week = 4 * 7 * 200, 7 * 24 * time.Hour
+		var open *deploytoken.Holding
+		for n := range commands {
+			now = began.Add(time.Duration(n) * (4 * week / commands))
+			id := fmt.Sprint("e", n)
+			if _, err := s.Accept(b.Context(), deploytoken.Command{ID: id, Document: doc, Kind: deploytoken.KindTake, PersonID: "U1", Words: "upgrade the registry", At: now}); err != nil {
+				b.Fatal(err)
+			}
+			c := deploytoken.Change{
+				Document: doc, IfSeq: -1, At: now, Finish: id, Outcome: deploytoken.OutcomeHeld,
+				Audit:   []deploytoken.AuditEvent{{At: now, Event: "held"}},
+				Effects: []deploytoken.Effect{{Key: "answer:" + id, Destination: deploytoken.ToPerson("U1"), Notice: deploytoken.Notice{Kind: deploytoken.NoticeAnswer, Command: id}}},
+			}
+			if n%4 == 0 {
+				if open == nil {
+					open = holding("h"+id, "Ana")
+					c.Begin = open
+				} else {
+					c.End, open = ended(*open), nil
+					c.Effects = append(c.Effects, deploytoken.Effect{Key: "row:" + id, Destination: deploytoken.ToSheet, Notice: deploytoken.Notice{Kind: deploytoken.NoticeRow}})
+				}
+				c.Effects = append(c.Effects, deploytoken.Effect{Key: "told:" + id, Destination: channel, Notice: deploytoken.Notice{Kind: deploytoken.NoticeTaken}})
+			}
+			if err := s.Commit(b.Context(), c); err != nil {
+				b.Fatal(err)
+			}
+			for _, e := range c.Effects {
+				l, ds, err := s.Claim(b.Context(), e.Destination, now, 1, time.Minute)
+				if err != nil || len(ds) != 1 {
+					b.Fatal(len(ds), err)
+				}
+				if err := s.Delivered(b.Context(), l, []string{e.Key}, deploytoken.Receipt{}, nil, now); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if n%8 == 0 {
+				if err := s.Prune(b.Context(), now.Add(-week)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if done := n + 1; done%(commands/4) == 0 {
+				var pages, size int64
+				if err := errors.Join(s.read.QueryRow("PRAGMA page_count").Scan(&pages), s.read.QueryRow("PRAGMA page_size").Scan(&size)); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(pages*size)/(1<<20), fmt.Sprintf("week%d-MiB", done/(commands/4)))
+			}
 		}
 		if err := s.Close(); err != nil {
 			b.Fatal(err)
