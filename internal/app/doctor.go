@@ -53,9 +53,9 @@ const (
 // Diagnosis lists the checks of all that the bot depends on by the configuration
 // that the file at path and the environment give. They change nothing, and may
 // be made while the bot runs. A configuration that isn't whole is a failed check
-// itself; what can be tried without the missing part is. Close is to be called
-// once the checks were made.
-func Diagnosis(path string, env func(string) (string, bool), now func() time.Time) (checks []doctor.Check, close func()) {
+// itself; what can be tried without the missing part is. Done is to be called once
+// the checks were made.
+func Diagnosis(path string, env func(string) (string, bool), now func() time.Time) (checks []doctor.Check, done func()) {
 	c, err := config.Load(path, env, config.Doctor)
 	configured := doctor.Check{
 		Name: checkConfiguration, Title: "configuration", Within: probeWithin,
@@ -85,7 +85,7 @@ func Diagnosis(path string, env func(string) (string, bool), now func() time.Tim
 			return d.checks, d.close
 		}
 	}
-	d.addNothing("everything.else", "everything else")
+	d.tryIf(false, "everything.else", "everything else", nil)
 	return d.checks, d.close
 }
 
@@ -121,8 +121,14 @@ func (d *diagnosis) try(name, title string, probe doctor.Probe, needs ...string)
 	})
 }
 
-// addNothing adds a check that waits for the configuration to be mended.
-func (d *diagnosis) addNothing(name, title string) { d.try(name, title, nil, checkConfiguration) }
+// tryIf adds a check that waits for the configuration to be mended unless what
+// it takes of it is given.
+func (d *diagnosis) tryIf(given bool, name, title string, probe doctor.Probe, needs ...string) {
+	if !given {
+		needs = []string{checkConfiguration}
+	}
+	d.try(name, title, probe, needs...)
+}
 
 // fails returns a probe that fails for what is known before.
 func fails(err error) doctor.Probe {
@@ -162,7 +168,6 @@ func (d *diagnosis) add(c *config.Config) {
 }
 
 func (d *diagnosis) addSlack(c *config.Config) {
-	const bot, app, channel, people = "Slack: bot token", "Slack: app token", "Slack: channel", "Slack: people"
 	groups := map[string]string{"access.group": c.Access.Group, "access.force_group": c.Access.ForceGroup}
 	if c.Kingfisher != nil {
 		groups["kingfisher.consent_group"] = c.Kingfisher.ConsentGroup
@@ -170,76 +175,42 @@ func (d *diagnosis) addSlack(c *config.Config) {
 	maps.DeleteFunc(groups, func(_, id string) bool { return id == "" })
 	s := slackapp.NewDiagnosis(c.Slack.BotToken.Reveal(), c.Slack.AppToken.Reveal(), c.Slack.APIURL, c.Slack.Channel, c.Access.Group, len(groups) > 0)
 
-	if c.Slack.BotToken.Empty() {
-		d.addNothing(checkBotToken, bot)
-	} else {
-		d.try(checkBotToken, bot, s.BotToken)
-	}
+	d.tryIf(!c.Slack.BotToken.Empty(), checkBotToken, "Slack: bot token", s.BotToken)
 	d.try("slack.scopes", "Slack: scopes", s.Scopes, checkBotToken)
-	if c.Slack.Channel == "" {
-		d.addNothing(checkChannel, channel)
-	} else {
-		d.try(checkChannel, channel, s.Channel, checkBotToken)
-	}
-	d.try("slack.people", people, s.People, checkBotToken, checkChannel)
+	d.tryIf(c.Slack.Channel != "", checkChannel, "Slack: channel", s.Channel, checkBotToken)
+	d.try("slack.people", "Slack: people", s.People, checkBotToken, checkChannel)
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		d.try(key, strings.TrimPrefix(key, "kingfisher."), s.Group(groups[key]), checkBotToken)
 	}
-	if c.Slack.AppToken.Empty() {
-		d.addNothing(checkAppToken, app)
-	} else {
-		d.try(checkAppToken, app, s.AppToken)
-	}
+	d.tryIf(!c.Slack.AppToken.Empty(), checkAppToken, "Slack: app token", s.AppToken)
 	d.try("slack.socket", "Slack: socket", s.Socket, checkAppToken)
 }
 
 func (d *diagnosis) addGoogle(c *config.Config) {
-	const signIn = "Google: sign-in"
 	client, err := gdoc.NewClient(gdoc.Config{CredentialsFile: c.Google.CredentialsFile, Endpoint: c.Google.Endpoint, Clock: d.now})
-	switch {
-	case err != nil:
-		d.try(checkSignIn, signIn, fails(err))
-	case d.keyless:
-		d.addNothing(checkSignIn, signIn)
-	default:
-		d.try(checkSignIn, signIn, client.TrySignIn)
-	}
-	if client != nil {
+	signIn := fails(err)
+	if err == nil {
 		d.closers = append(d.closers, client.Close)
+		signIn = client.TrySignIn
 	}
+	d.tryIf(!d.keyless, checkSignIn, "Google: sign-in", signIn)
 
-	const read, holder, write = "document: read", "document: holder", "document: write"
-	var document *gdoc.Document
-	switch {
-	case c.Google.Document == "":
-		d.addNothing(checkDocument, read)
-	case client == nil:
-		d.try(checkDocument, read, nil, checkSignIn)
-	default:
-		document = client.Document(c.Google.Document, c.Google.Label)
-		d.try(checkDocument, read, document.TryRead, checkSignIn)
-	}
-	d.try("google.document.holder", holder, document.TryHolder, checkDocument)
-	d.try("google.document.write", write, document.TryWrite, checkDocument)
+	// Nothing is asked of a client that isn't there: all that needs it needs the
+	// sign-in.
+	document := client.Document(c.Google.Document, c.Google.Label)
+	d.tryIf(c.Google.Document != "", checkDocument, "document: read", document.TryRead, checkSignIn)
+	d.try("google.document.holder", "document: holder", document.TryHolder, checkDocument)
+	d.try("google.document.write", "document: write", document.TryWrite, checkDocument)
 
-	const tab, rows = "history: tab", "history: write"
-	var history *gdoc.History
-	switch {
-	case c.Google.Spreadsheet == "":
-		d.addNothing(checkTab, tab)
-	case client == nil:
-		d.try(checkTab, tab, nil, checkSignIn)
-	default:
-		history, err = client.History(gdoc.HistoryConfig{
-			Spreadsheet: c.Google.Spreadsheet, Sheet: c.Google.Sheet, Columns: c.Google.HistoryColumns, Location: c.Timezone,
-		})
-		if err != nil {
-			d.try(checkTab, tab, fails(err))
-		} else {
-			d.try(checkTab, tab, history.TryTab, checkSignIn)
-		}
+	history, err := client.History(gdoc.HistoryConfig{
+		Spreadsheet: c.Google.Spreadsheet, Sheet: c.Google.Sheet, Columns: c.Google.HistoryColumns, Location: c.Timezone,
+	})
+	tab := fails(err)
+	if err == nil {
+		tab = history.TryTab
 	}
-	d.try("google.spreadsheet.write", rows, history.TryWrite, checkTab)
+	d.tryIf(c.Google.Spreadsheet != "", checkTab, "history: tab", tab, checkSignIn)
+	d.try("google.spreadsheet.write", "history: write", history.TryWrite, checkTab)
 }
 
 func (d *diagnosis) addKingfisher(k *config.Kingfisher) {
