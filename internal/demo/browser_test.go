@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
@@ -93,7 +92,8 @@ func open(t testing.TB, url string, width, height int64) *tab {
 			if err != nil {
 				return
 			}
-			if m.IsException() || m.Type == "error" {
+			// A refused request is one of the things that are tried.
+			if m.IsException() || m.Type == "error" && m.Source != "network" {
 				t.Errorf("the page's console: %s", m.String())
 			}
 		}
@@ -120,6 +120,7 @@ const all = (selector, name, within = document) => [...within.querySelectorAll(s
 const message = (text) => all('.conversation .message', '').filter((m) => m.textContent.replace(/\s+/g, ' ').includes(text)).at(-1);
 const log = () => document.querySelector('.conversation .messages').innerText;
 const holder = () => document.querySelector('.mirror .holder')?.textContent;
+const thread = () => document.querySelector('.thread')?.innerText ?? '';
 const rows = () => [...document.querySelectorAll('#history tbody tr')].map((r) => [...r.cells].map((c) => c.textContent));
 `
 
@@ -133,6 +134,16 @@ func value[T any](p *tab, expression string) T {
 		p.t.Fatalf("%s: %v", expression, err)
 	}
 	return v
+}
+
+// run runs a script on the page.
+func (p *tab) run(script string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void](script)); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // until waits until a JavaScript expression is true.
@@ -231,5 +242,43 @@ func quote(s string) string {
 	return string(b)
 }
 
-var _ = cdp.NodeID(0)
-var _ = strings.Contains
+// resize gives the page another size.
+func (p *tab) resize(width, height int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, height))
+}
+
+// post does something as the page would, and returns what was wrong with it.
+func (p *tab) post(path string, body any) string {
+	p.t.Helper()
+	b, err := json.Marshal(body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return value[string](p, `fetch(`+quote(path)+`, {method: 'POST', body: `+quote(string(b))+`}).then((r) => r.json()).then((r) => r.error ?? '')`)
+}
+
+// axeCore returns axe-core, installed from npm.
+func axeCore(t testing.TB) string {
+	t.Helper()
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		lacking(t, "the check with axe-core needs npm: %v", err)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "axe"))); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	install := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	install.Dir = dir
+	if out, err := install.CombinedOutput(); err != nil {
+		lacking(t, "the check with axe-core needs it from the npm registry: %v\n%s", err, out)
+	}
+	script, err := os.ReadFile(filepath.Join(dir, "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(script)
+}

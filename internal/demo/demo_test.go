@@ -81,31 +81,3 @@ func start(t testing.TB) string {
 	_, url, _ := strings.Cut(strings.TrimSpace(line), "The demo is at ")
 	return url
 }
-
-func TestLook(t *testing.T) {
-	p := open(t, start(t), 1600, 960)
-	shot := func(name string) {
-		os.WriteFile("/tmp/shot/"+name+".png", p.screenshot(), 0o644)
-	}
-	p.until(`all('.bot', 'connected')[0]`)
-	p.dark(false)
-	shot("start-light")
-	p.say("/deploy-token take upgrade the registry")
-	p.until(`message('Ana Díaz took the deploy token')`)
-	p.become("Bob")
-	p.say("/deploy-token take")
-	p.until(`message('has held the deploy token')`)
-	p.say("/kingfisher busy")
-	p.until(`message('Look again with')`)
-	shot("bob-light")
-	p.dark(true)
-	shot("bob-dark")
-	p.become("Ana")
-	p.button("Skip an hour", `document`)
-	p.until(`message('you have held the deploy token')`)
-	p.say("/deploy-token release upgraded the registry to 3.0")
-	p.until(`rows().length == 1`)
-	shot("ana-dark")
-	p.dark(false)
-	shot("ana-light")
-}

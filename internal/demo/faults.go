@@ -36,7 +36,7 @@ var faults = []fault{
 	},
 	{
 		id: "answer-lost", title: "The answer to the next write is lost",
-		sees:   "The document has changed, but the bot can't know. It finds out before it says anything.",
+		sees:   "The document has changed, but the bot can’t know. It finds out before it says anything.",
 		google: &google.Fault{Operation: google.DocsBatchUpdate, Kind: google.DropAfter, Count: 1},
 	},
 	{

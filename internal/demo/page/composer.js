@@ -22,16 +22,15 @@ export function composer(c, threadTS) {
   const id = threadTS ? 'reply' : 'composer';
   const where = threadTS ? 'Reply in the thread' : c.direct ? `Message ${nameOf(user(shown.slack.app.user_id))}` : `Message #${c.name}`;
 
-  // list is what is listed just now; keys may come faster than the page is rendered.
-  const list = () => {
-    const {options, first} = completions(drafts.get(key) ?? '', !!threadTS);
-    const listed = open?.key === key && options.length > 0;
-    return {options, listed, index: listed ? open.index ?? first : -1};
-  };
+  const draft = drafts.get(key) ?? '';
+  const {options, first} = completions(draft, !!threadTS);
+  const listed = open?.key === key && options.length > 0;
+  const index = listed ? open.index ?? first : -1;
+
   const edit = (text) => { drafts.set(key, text); open = {key}; changed(); };
   const accept = (option) => { edit(option.text); document.getElementById(id).focus(); };
   const submit = () => {
-    const text = drafts.get(key)?.trim();
+    const text = draft.trim();
     if (!text) return;
     drafts.set(key, '');
     sent.set(key, text);
@@ -41,11 +40,10 @@ export function composer(c, threadTS) {
   };
   const keydown = (e) => {
     if (e.isComposing) return;
-    const {options, listed, index} = list();
     const move = {ArrowDown: 1, ArrowUp: -1}[e.key];
     if (listed && move) {
       open = {key, index: (index + move + options.length) % options.length};
-    } else if (e.key === 'ArrowUp' && !drafts.get(key) && sent.has(key)) {
+    } else if (e.key === 'ArrowUp' && !draft && sent.has(key)) {
       drafts.set(key, sent.get(key));
     } else if (listed && (e.key === 'Tab' && !e.shiftKey || e.key === 'Enter' && index >= 0)) {
       accept(options[Math.max(index, 0)]);
@@ -59,8 +57,6 @@ export function composer(c, threadTS) {
     e.preventDefault();
     changed();
   };
-  const draft = drafts.get(key) ?? '';
-  const {options, listed, index} = list();
   return html`
     <div class="composer">
       ${listed ? html`

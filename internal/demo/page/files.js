@@ -23,7 +23,7 @@ export function deployToken() {
       <h2><span class="doc-mark" aria-hidden="true"></span>${d.title}</h2>
       <p class="meta">${lastEdit(d)}</p>
       <div class="paper">
-        <div class="mirror" aria-hidden="true">${known.split('\n').map((text) => html`<div class=${/^\s*held by:/i.test(text) ? 'holder' : ''}>${text || '\u200b'}</div>`)}</div>
+        <div class="mirror" aria-hidden="true">${known.split('\n').map((text) => html`<div class=${holderLine(text)}>${text || '\u200b'}</div>`)}</div>
         <textarea aria-label="The document’s text: type in it as anybody could" spellcheck="false"
           .value=${live(known)} @input=${(e) => typed(e.target.value)}></textarea>
       </div>
@@ -33,6 +33,13 @@ export function deployToken() {
       </p>
       <p class="hint">Every key is saved, as in the real document. The bot believes a change once nobody has typed for 5 s.</p>
     </section>`;
+}
+
+// holderLine is the class of a line of the document: whether it is the one that
+// says who has the token, and whether it is free.
+function holderLine(text) {
+  const m = /^\s*held by:\s*(.*?)\s*$/i.exec(text);
+  return !m ? '' : m[1].toLowerCase() === 'nobody' ? 'holder free' : 'holder';
 }
 
 const lastEdit = (f) => f.last_editor.name

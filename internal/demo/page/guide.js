@@ -2,39 +2,48 @@
 
 import {html, nothing} from './lit/lit-html.js';
 import {propose} from './composer.js';
-import {place} from './slack.js';
+import {become, place} from './slack.js';
 import {changed, shown, ui, user} from './state.js';
 
 const holder = () => shown.google.document.holder;
 const rows = () => shown.google.spreadsheet.sheets[0].rows ?? [];
 const name = (i) => user(shown.demo.people[i].id).display_name;
-const type = (text) => ({label: 'Type it for me', run: () => propose(place(), text)});
+const is = (i) => ui.me === shown.demo.people[i].id;
+
+// type offers to type something as one of the people.
+const type = (i, text) => ({
+  label: is(i) ? 'Type it for me' : `Become ${name(i)} and type it`,
+  run: () => {
+    if (!is(i)) become(shown.demo.people[i].id);
+    propose(place(), text);
+  },
+});
 
 // Each step is over once done says so, or once a later one is.
 const steps = [
   {
-    done: () => holder() !== 'Nobody',
+    done: () => holder() !== 'Nobody' || rows().length > 1,
     text: () => html`You are ${name(0)}, about to change a server. Type <code>/deploy-token take upgrade the registry</code> and press Enter.`,
-    action: () => type('/deploy-token take upgrade the registry'),
+    action: () => type(0, '/deploy-token take upgrade the registry'),
   },
   {
-    done: () => ui.me !== shown.demo.people[0].id,
+    done: () => !is(0) && holder() !== 'Nobody',
     text: () => html`The document now names you, and the channel was told. Above, become ${name(1)}, who wants it too.`,
   },
   {
     done: () => shown.slack.channels.some((c) => c.messages?.some((m) => m.ephemeral_to === shown.demo.people[1].id)),
     text: () => html`Try <code>/deploy-token take</code> as ${name(1)}.`,
-    action: () => type('/deploy-token take'),
+    action: () => type(1, '/deploy-token take'),
   },
   {
     done: () => rows().length > 1,
-    text: () => html`Become ${name(0)} again, and release the token, saying what was done. Look at the Deploy history then.`,
-    action: () => type('/deploy-token release upgraded the registry to 3.0'),
+    text: () => html`The bot said no, and who has it. As ${name(0)} again, release the token and say what was done; then look at the Deploy history.`,
+    action: () => type(0, '/deploy-token release upgraded the registry to 3.0'),
   },
   {
     done: () => false,
     text: () => html`That is all of it. Now be unkind: write a name into the document by hand, start a spider and ask <code>/kingfisher busy</code>,
-      skip an hour while you hold the token, kill the bot in the middle of a release.`,
+      skip an hour with the token in your hands, kill the bot in the middle of a release.`,
   },
 ];
 
@@ -43,7 +52,7 @@ let dismissed = false;
 
 export function guide() {
   if (dismissed) return nothing;
-  while (at < steps.length - 1 && steps[at].done()) at++;
+  steps.forEach((step, i) => { if (i >= at && step.done()) at = i + 1; });
   const step = steps[at];
   const action = step.action?.();
   const over = at === steps.length - 1;

@@ -26,8 +26,10 @@ const page = () => html`
   </nav>
   <main data-pane=${ui.pane}>
     ${slack()}
-    <div class="column">${deployToken()}${deployHistory()}</div>
-    <div class="column">${kingfisher()}${weather()}</div>
+    <div class="world">
+      <div>${deployToken()}${deployHistory()}${kingfisher()}</div>
+      <div>${weather()}</div>
+    </div>
   </main>
   <div class="trouble" role="alert">${trouble()}</div>`;
 

@@ -90,9 +90,9 @@ function sidebar(current) {
   return html`
     <nav class="sidebar" aria-label="Channels">
       <p class="team">${shown.slack.team.name}</p>
-      <h3>Channels</h3>
+      <h2>Channels</h2>
       <ul>${channels().filter((c) => !c.direct && c.members.includes(ui.me)).map((c) => item(c, `# ${c.name}`, () => go(c.id)))}</ul>
-      <h3>Direct messages</h3>
+      <h2>Direct messages</h2>
       <ul>${item(mine, nameOf(user(shown.slack.app.user_id)), mine ? () => go(mine.id) : openDirect)}</ul>
     </nav>`;
 }
@@ -156,7 +156,7 @@ function thread(c) {
   if (!root) return nothing;
   return html`
     <aside class="thread" aria-label="Thread">
-      <h3>Thread <button type="button" class="close" aria-label="Close the thread" @click=${() => { ui.thread = null; changed(); }}>✕</button></h3>
+      <h2>Thread <button type="button" class="close" aria-label="Close the thread" @click=${() => { ui.thread = null; changed(); }}>✕</button></h2>
       ${messages(c, [root, ...replies(c, root.ts)], `${ui.me} ${root.ts}`, 'Replies', true)}
       ${composer(c, root.ts)}
     </aside>`;

@@ -20,11 +20,12 @@ let scheduled = false;
 // renderWith says how the page is rendered.
 export function renderWith(f) { render = f; }
 
-// changed renders the page anew, once for all that changes at a time.
+// changed renders the page anew: once for all that changes at a time, and before
+// the next key is typed.
 export function changed() {
   if (scheduled) return;
   scheduled = true;
-  requestAnimationFrame(() => { scheduled = false; render(); });
+  queueMicrotask(() => { scheduled = false; render(); });
 }
 
 // post asks the demo to do something, and returns its answer.
