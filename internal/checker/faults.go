@@ -158,8 +158,19 @@ func (t *team) killOnly(ctx context.Context, r *rand.Rand) error {
 	return nil
 }
 
+// atOnce bounds how many faults of a kind wait for requests: more would pile up
+// while the bot is down, and strike it one after the other once it is back.
+const atOnce = 2
+
 // faultGoogle makes one request of a kind go wrong.
 func (t *team) faultGoogle(op google.Operation, r *rand.Rand) {
+	waiting := 0
+	for _, f := range t.google.Faults() {
+		waiting += bit(f.Operation == op && f.Hits < f.Count)
+	}
+	if waiting >= atOnce {
+		return
+	}
 	kinds := []google.FaultKind{google.DropBefore, google.FailBefore, google.RateLimit, google.DelayRequest}
 	if op == google.DocsBatchUpdate || op == google.SheetsBatchUpdate {
 		kinds = append(kinds, google.DropAfter, google.DropAfter, google.FailAfter, google.FailAfter, google.DelayCommit, google.DelayAnswer)
@@ -178,6 +189,13 @@ func (t *team) faultGoogle(op google.Operation, r *rand.Rand) {
 // faultSlack makes one call go wrong.
 func (t *team) faultSlack(r *rand.Rand) {
 	method := []string{"chat.postMessage", "chat.postMessage", "chat.update", "conversations.history", "response_url"}[r.IntN(5)]
+	waiting := 0
+	for _, f := range t.slack.State().Faults {
+		waiting += bit(f.Method == method)
+	}
+	if waiting >= atOnce {
+		return
+	}
 	kinds := []slack.FaultKind{slack.FaultRateLimited, slack.FaultServerError, slack.FaultDropped, slack.FaultLost, slack.FaultDelayed}
 	f := slack.Fault{Method: method, Kind: kinds[r.IntN(len(kinds))], Count: 1}
 	if f.Kind == slack.FaultDelayed {

@@ -136,7 +136,7 @@ var phrases = []struct {
 	{"You have held the deploy token for", ToldYours},
 	{"You can take it once it is released", ToldHeld},
 	{"Only they can release it", ToldHeld},
-	{"Nobody held it then", ToldFree},
+	{". Nobody held it then", ToldFree},
 	{"held it then, and nothing was changed", ToldHeld},
 	{"has held the deploy token for", ToldHeld},
 	{"holds the deploy token; since when", ToldHeld},
