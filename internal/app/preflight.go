@@ -167,9 +167,13 @@ func writeBusySummary(b *strings.Builder, r deploytoken.BusyReport) {
 			default:
 				owner := f.Owner
 				if owner == "" {
-					owner = "?"
+					owner = "owner unknown"
 				}
-				fmt.Fprintf(b, "  %s: %s, %s: %s\n", checkTitle(c.Check), owner, age(f.Age), deploytoken.CleanLine(f.What, 60))
+				fmt.Fprintf(b, "  %s: %s (%s", checkTitle(c.Check), deploytoken.CleanLine(f.What, 60), owner)
+				if f.Age > 0 {
+					fmt.Fprintf(b, ", %s", age(f.Age))
+				}
+				b.WriteString(")\n")
 				shown++
 			}
 		}

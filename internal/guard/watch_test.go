@@ -33,19 +33,24 @@ func (d *document) Token(ctx context.Context) (Token, error) {
 	d.mu.Unlock()
 	if hang {
 		<-ctx.Done()
-		return Token{}, errors.New("Google took too long to answer.")
+		return Token{}, sentence("Google took too long to answer.")
 	}
 	return t, err
 }
 
 func (d *document) Link() string { return "https://docs.example.org/d" }
 
+// A sentence is an error whose text is for people.
+type sentence string
+
+func (s sentence) Error() string { return string(s) }
+
 var (
 	ana       = Token{State: Held, Holder: "Ana Díaz"}
 	bob       = Token{State: Held, Holder: "Bob Ray"}
 	nobody    = Token{State: Free}
 	confused  = Token{Reason: "two lines begin with “Held by:”. Leave one."}
-	errGoogle = errors.New("Google can't be reached.")
+	errGoogle = sentence("Google can't be reached.")
 )
 
 func TestWatch(t *testing.T) {
@@ -81,7 +86,7 @@ func TestWatch(t *testing.T) {
 		}},
 		{"Google away, once said", []step{
 			{Token{}, errGoogle, 5 * time.Minute, "Google can't be reached.", false},
-			{Token{}, errors.New("Google has trouble (503)."), 5 * time.Minute, "", false},
+			{Token{}, sentence("Google has trouble (503)."), 5 * time.Minute, "", false},
 			{ana, nil, time.Minute, "can be read again: Ana Díaz holds", false},
 		}},
 		{"a trouble that passes", []step{

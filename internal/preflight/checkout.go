@@ -268,7 +268,7 @@ func (k *checkout) judge(ctx context.Context, s status, looked, asked error) {
 			"%s changed", count(len(s.changed), "file is", "files are"))
 	}
 	if len(s.untracked) > 0 {
-		k.problem(Untracked, s.untracked, "they would be deployed as they are: commit and push, move or delete them, or add them to .gitignore",
+		k.problem(Untracked, s.untracked, "commit and push, move or delete them, or add them to .gitignore; Salt would deploy them as they are",
 			"%s untracked", count(len(s.untracked), "file or folder is", "files or folders are"))
 	}
 	if len(s.submodules) > 0 {
