@@ -36,9 +36,13 @@ func healthCommand(stdout io.Writer, env func(string) (string, bool)) *cobra.Com
 		if err != nil {
 			return usageError{fmt.Errorf("--address: %q is not a host and port; write it as host:port", *address)}
 		}
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			// It listens at all of the machine's addresses, so at this one.
-			host = "localhost"
+		// Where it listens at all of the machine's addresses, so it does at this
+		// one. A container may have no file that tells what localhost is.
+		switch host {
+		case "", "0.0.0.0":
+			host = "127.0.0.1"
+		case "::":
+			host = "::1"
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), healthWithin)
 		defer cancel()
