@@ -34,7 +34,7 @@ Signals are passed on, and the exit status is COMMAND's: 128 and the signal's nu
   2    the command line is not right
   3    with --busy: something would be interrupted
   4    with --busy: it is unknown whether something would be
-  5    NAME doesn't hold the token, or lost it (--strict)
+  5    NAME doesn't hold the token, the document is unclear, or the token was lost (--strict)
   126  COMMAND can't be executed
   127  COMMAND wasn't found
 Where the status is guard's own, a line on standard error that begins with “bot” says why.`,

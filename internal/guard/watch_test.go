@@ -117,8 +117,8 @@ func TestWatch(t *testing.T) {
 					g.watch(ctx, func() { lost++ })
 				}()
 				for i, s := range tt.steps {
-					d.say(s.token, s.err)
 					warnings, lost = nil, 0
+					d.say(s.token, s.err)
 					time.Sleep(s.for_)
 					synctest.Wait()
 					switch {
