@@ -103,7 +103,7 @@ func hold(t *testing.T, c Config) {
 }
 
 // short is how many things the teams of a plain run of the tests ask for.
-const short = 60
+const short = 40
 
 // TestSQLite is a team whose bot is one process on SQLite.
 func TestSQLite(t *testing.T) {
@@ -205,7 +205,7 @@ func TestMutants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bin := mutant(t, filepath.Join("testdata/mutants", name+".patch"))
 			for n := range uint64(maxTries) {
-				c := sqlite(t, Config{Binary: bin, Dir: t.TempDir(), Seed: *seed + n, Operations: 2 * short, Broken: rule})
+				c := sqlite(t, Config{Binary: bin, Dir: t.TempDir(), Seed: *seed + n, Operations: 3 * short, Broken: rule})
 				problems := run(t, c)
 				if i := slices.IndexFunc(problems, func(p Problem) bool { return p.Rule == rule }); i >= 0 {
 					t.Logf("caught by seed %d: %s", c.Seed, problems[i])

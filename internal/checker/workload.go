@@ -267,7 +267,13 @@ func (t *team) firstSeen(ctx context.Context) error {
 	if err := t.ask(ctx, o); err != nil {
 		return err
 	}
-	return t.await(ctx, o, readyWithin)
+	if err := t.await(ctx, o, readyWithin); err != nil {
+		return err
+	}
+	if _, ok := o.final(); !ok {
+		return fmt.Errorf("the bot has not answered its first command within %s", readyWithin)
+	}
+	return nil
 }
 
 // person asks for one thing after the other, until enough was asked for.

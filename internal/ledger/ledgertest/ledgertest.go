@@ -98,7 +98,20 @@ func StartPostgres(t testing.TB, settings ...string) *Postgres {
 // the same port. It is not to be called twice at once.
 func (p *Postgres) Restart(ctx context.Context) error {
 	p.stop()
-	return p.start(ctx)
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	for {
+		err := p.start(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+			// Somebody's connection may have been given the port meanwhile.
+		}
+	}
 }
 
 // start starts the server and waits until it answers.
