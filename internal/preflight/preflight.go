@@ -115,7 +115,8 @@ type Problem struct {
 // Check looks at the repositories, all at once, and updates them where that was
 // asked for. It fetches what the remotes have; otherwise it changes nothing
 // unless it updates.
-// Errors: git is not installed, or Dir is not a folder.
+// Errors: git is not installed, Dir is not a folder, or ctx ended before it was
+// known how they are. Once an update has begun, the end of ctx only ends that.
 func Check(ctx context.Context, c Config) (Report, error) {
 	git, err := exec.LookPath("git")
 	if err != nil {
@@ -144,6 +145,9 @@ func Check(ctx context.Context, c Config) (Report, error) {
 		all.Go(func() { k.inspect(ctx) })
 	}
 	all.Wait()
+	if ctx.Err() != nil {
+		return Report{}, errors.New("interrupted: the state of the repositories isn't known")
+	}
 
 	var r Report
 	if c.Update {

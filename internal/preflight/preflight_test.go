@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -405,35 +406,60 @@ func TestUpdateKeepsBranches(t *testing.T) {
 	}
 }
 
-// A remote that says nothing is given up, along with what was started to reach
-// it.
+// A remote that says nothing is given up.
 func TestSilentRemote(t *testing.T) {
 	b := newBench(t)
-	pid := filepath.Join(t.TempDir(), "pid")
 	b.git(t, "pillar/private", "remote", "set-url", "origin", "ssh://git@git.example.org/pillar")
-	t.Setenv("GIT_SSH_COMMAND", "echo $$ >>"+pid+"; exec sleep 1000;")
-	r, err := Check(t.Context(), Config{Dir: b.dir, Repositories: names, RemoteWithin: 500 * time.Millisecond})
+	t.Setenv("GIT_SSH_COMMAND", "exec sleep 1000;")
+	r, err := Check(t.Context(), Config{Dir: b.dir, Repositories: names[1:2], RemoteWithin: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Repositories[1]; !slices.Equal(kinds(got), []Kind{Unreachable}) || !strings.Contains(got.Problems[0].Message, "no answer within 500ms") {
+	if got := r.Repositories[0]; !slices.Equal(kinds(got), []Kind{Unreachable}) || !strings.Contains(got.Problems[0].Message, "no answer within 500ms") {
 		t.Errorf("%+v", got)
 	}
-	content, err := os.ReadFile(pid)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// An interruption ends what git has started to reach a remote, too.
+func TestInterrupted(t *testing.T) {
+	b := newBench(t)
+	started := filepath.Join(t.TempDir(), "pids")
+	b.git(t, "pillar/private", "remote", "set-url", "origin", "ssh://git@git.example.org/pillar")
+	t.Setenv("GIT_SSH_COMMAND", "echo $$ >>"+started+"; exec sleep 1000;")
+	ctx, interrupt := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := Check(ctx, Config{Dir: b.dir, Repositories: names, RemoteWithin: 10 * time.Minute})
+		done <- err
+	}()
+	var pids []string
+	eventually(t, "both questions to the remote", func() bool {
+		content, _ := os.ReadFile(started)
+		pids = strings.Fields(string(content))
+		return len(pids) == 2 && strings.HasSuffix(string(content), "\n")
+	})
+	interrupt()
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("the error is %v", err)
 	}
-	for id := range strings.FieldsSeq(string(content)) {
-		var n int
-		if _, err := fmt.Sscan(id, &n); err != nil {
+	for _, id := range pids {
+		pid, err := strconv.Atoi(id)
+		if err != nil {
 			t.Fatal(err)
 		}
-		deadline := time.Now().Add(30 * time.Second)
-		for syscall.Kill(n, 0) == nil {
-			if time.Now().After(deadline) {
-				t.Fatalf("process %d still runs", n)
-			}
-			time.Sleep(time.Millisecond)
+		eventually(t, "the end of process "+id, func() bool { return syscall.Kill(pid, 0) != nil })
+	}
+}
+
+// eventually waits for something to be so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	deadline := time.After(60 * time.Second)
+	for tick := time.Tick(5 * time.Millisecond); !so(); {
+		select {
+		case <-tick:
+		case <-deadline:
+			t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
@@ -469,14 +495,10 @@ func TestInterruptedUpdate(t *testing.T) {
 		}
 		done <- r
 	}()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(begun); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the rebase has not begun")
-		}
-	}
+	eventually(t, "the rebase's checkout", func() bool {
+		_, err := os.Stat(begun)
+		return err == nil
+	})
 	os.Remove(hook) // what undoes the rebase would run it, too
 	interrupt()
 	r := <-done

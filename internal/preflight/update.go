@@ -44,7 +44,7 @@ func (k *checkout) update(ctx context.Context) bool {
 func (k *checkout) bring(ctx context.Context) *Problem {
 	step := func(done string, arguments ...string) *Problem {
 		if _, err := k.local(ctx, arguments...); err != nil {
-			return &Problem{Kind: UpdateFailed, Message: "git " + arguments[0] + " was refused: " + err.Error(), Remedy: "see what " + k.command + " status says"}
+			return &Problem{Kind: UpdateFailed, Message: "git " + arguments[0] + " failed: " + err.Error(), Remedy: "see what " + k.command + " status says"}
 		}
 		k.Done = append(k.Done, done)
 		return nil
