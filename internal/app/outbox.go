@@ -260,7 +260,7 @@ func (d *drainer) hold(ctx context.Context, l deploytoken.Lease) (context.Contex
 func (d *drainer) insist(ctx context.Context, stop <-chan struct{}, record func() error) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := record()
-		if err == nil || !errors.Is(err, deploytoken.ErrUnavailable) {
+		if !errors.Is(err, deploytoken.ErrUnavailable) && !errors.Is(err, deploytoken.ErrMisconfigured) {
 			return err
 		}
 		select {
