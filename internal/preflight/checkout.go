@@ -129,17 +129,25 @@ func (k *checkout) look(ctx context.Context) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
-	// A submodule that isn't checked out is no change.
-	links, err := k.git(ctx, localWithin, "ls-files", "--stage", "-z")
+	// A submodule that isn't checked out is no change to git.
+	out, err = k.git(ctx, localWithin, "ls-files", "-v", "--stage", "-z")
 	if err != nil {
 		return status{}, err
 	}
-	for _, path := range parseGitlinks(links) {
-		if slices.Contains(k.nested, path) || slices.Contains(s.submodules, path) {
-			continue
-		}
-		if _, err := os.Lstat(filepath.Join(k.Directory, filepath.FromSlash(path), ".git")); err != nil {
+	kept := parseIndex(out)
+	exists := func(path ...string) bool {
+		_, err := os.Lstat(filepath.Join(append([]string{k.Directory}, path...)...))
+		return err == nil
+	}
+	for _, path := range kept.submodules {
+		if !slices.Contains(k.nested, path) && !slices.Contains(s.submodules, path) && !exists(path, ".git") {
 			s.submodules = append(s.submodules, path)
+		}
+	}
+	s.hidden = kept.assumed
+	for _, path := range kept.skipped {
+		if exists(path) {
+			s.hidden = append(s.hidden, path)
 		}
 	}
 	return s, nil
@@ -266,6 +274,10 @@ func (k *checkout) judge(ctx context.Context, s status, looked, asked error) {
 	if len(s.changed) > 0 {
 		k.problem(Changed, s.changed, "commit and push them, or put them aside: "+k.command+" stash",
 			"%s changed", count(len(s.changed), "file is", "files are"))
+	}
+	if len(s.hidden) > 0 {
+		k.problem(Hidden, s.hidden, k.command+" update-index --no-assume-unchanged --no-skip-worktree FILE, for each",
+			"git was told not to see changes to %s", count(len(s.hidden), "file", "files"))
 	}
 	if len(s.untracked) > 0 {
 		k.problem(Untracked, s.untracked, "commit and push, move or delete them, or add them to .gitignore; Salt would deploy them as they are",

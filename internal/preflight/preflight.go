@@ -90,6 +90,7 @@ const (
 	OtherBranch  Kind = "other_branch"     // another than the default branch is
 	NoUpstream   Kind = "no_upstream"      // the default branch doesn't follow the remote's
 	Changed      Kind = "changed"          // tracked files are changed
+	Hidden       Kind = "hidden"           // changes to tracked files would not be seen
 	Untracked    Kind = "untracked"        // files are neither tracked nor ignored
 	Submodule    Kind = "submodule"        // submodules are not what the repository says
 	NoRemote     Kind = "no_remote"        // there is none, or several and no origin

@@ -208,6 +208,10 @@ func TestBadStates(t *testing.T) {
 		{"staged", func(t *testing.T, b *bench) {
 			b.git(t, pillar, "mv", "top.sls", "new.sls")
 		}, []Kind{Changed}, []string{"new.sls"}, "1 file is changed", "stash", []Kind{Changed}},
+		{"changes that git doesn't look for", func(t *testing.T, b *bench) {
+			b.git(t, pillar, "update-index", "--assume-unchanged", "top.sls")
+			b.git(t, pillar, "update-index", "--skip-worktree", ".gitignore")
+		}, []Kind{Hidden}, []string{"top.sls", ".gitignore"}, "not to see changes to 2 files", "--no-assume-unchanged", []Kind{Hidden}},
 		{"untracked, with hostile names", func(t *testing.T, b *bench) {
 			write(t, filepath.Join(b.dir, pillar, "a\nb -> \x1b[31m.sls"), "")
 			write(t, filepath.Join(b.dir, pillar, "-rf"), "")

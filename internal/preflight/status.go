@@ -10,6 +10,7 @@ type status struct {
 	changed    []string // tracked, staged or not
 	conflicts  []string
 	untracked  []string // folders end in "/"
+	hidden     []string // whose changes git was told not to see
 	submodules []string
 }
 
@@ -52,16 +53,34 @@ func parseStatus(out string) (status, error) {
 	return s, nil
 }
 
-// parseGitlinks reads what git ls-files --stage -z writes, and returns the
-// paths of the submodules.
-func parseGitlinks(out string) []string {
-	var paths []string
+// An index is what git keeps of the files of a checkout, as far as its status
+// doesn't tell of it.
+type index struct {
+	submodules []string
+	// assumed are files whose changes git was told not to look for; skipped
+	// those that needn't be there, as in a sparse checkout, and whose changes it
+	// doesn't see where they are.
+	assumed, skipped []string
+}
+
+// parseIndex reads what git ls-files -v --stage -z writes: records of a letter,
+// the mode, the object, the stage, a tab and the path.
+func parseIndex(out string) index {
+	var i index
 	for record := range strings.SplitSeq(out, "\x00") {
-		if about, path, ok := strings.Cut(record, "\t"); ok && strings.HasPrefix(about, "160000 ") {
-			paths = append(paths, path)
+		about, path, ok := strings.Cut(record, "\t")
+		tag, rest, _ := strings.Cut(about, " ")
+		switch {
+		case !ok:
+		case strings.HasPrefix(rest, "160000 "):
+			i.submodules = append(i.submodules, path)
+		case tag == "S":
+			i.skipped = append(i.skipped, path)
+		case tag != strings.ToUpper(tag):
+			i.assumed = append(i.assumed, path)
 		}
 	}
-	return paths
+	return i
 }
 
 // parseDefault reads what git ls-remote --symref writes, and returns the branch

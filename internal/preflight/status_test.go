@@ -51,6 +51,13 @@ func FuzzParseStatus(f *testing.F) {
 	})
 }
 
+func TestParseIndex(t *testing.T) {
+	got := parseIndex("H 100644 1 0\ta\x00h 100644 1 0\tb\tc\x00S 100644 1 0\td\ne\x00H 160000 1 0\tsub\x00nonsense\x00")
+	if want := (index{submodules: []string{"sub"}, assumed: []string{"b\tc"}, skipped: []string{"d\ne"}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestParseDefault(t *testing.T) {
 	for out, want := range map[string]string{
 		"": "",
