@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"database/sql"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	_ "modernc.org/sqlite"
 
 	"github.com/open-contracting/deploytoken/internal/ledger/ledgertest"
 	"github.com/open-contracting/deploytoken/internal/sandbox/google"
@@ -685,6 +687,23 @@ func TestDoctorBesideABot(t *testing.T) {
 	if !strings.Contains(text, "store.db: of this release, can be written by ") {
 		t.Errorf("the store isn't spoken of:\n%s", text)
 	}
+
+	// A store of a newer release is left as it is.
+	store, err := sql.Open("sqlite", filepath.Join(w.dir, "store.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if _, err := store.Exec("INSERT INTO schema_version (version_id, is_applied) VALUES (99999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	d, text = w.doctor(t)
+	d.shows(t, text, failed("store", "by a newer release of the bot. Run that release or a later one, or use another store"))
+	if _, err := store.Exec("DELETE FROM schema_version WHERE version_id = 99999"); err != nil {
+		t.Fatal(err)
+	}
+	d, text = w.doctor(t)
+	d.shows(t, text)
 }
 
 // TestDoctorOfPostgres: the store on PostgreSQL is looked at, and neither made

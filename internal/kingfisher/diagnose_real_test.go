@@ -187,6 +187,26 @@ func TestDiagnoseARealServer(t *testing.T) {
 	}
 }
 
+// With the key that can do nothing but the check, all is well, too: the check
+// runs as root.
+func TestDiagnoseARestrictedKey(t *testing.T) {
+	s := startRestrictedServer(t)
+	works := func() {
+		t.Helper()
+		// That server has no PostgreSQL, and the check of it is the last.
+		if step, err := diagnose(t, s.config()); step != "postgres" || !strings.Contains(err.Error(), "No PostgreSQL cluster was found") {
+			t.Errorf("%s failed: %v", step, err)
+		}
+	}
+	works()
+	s.run("mv /etc/sudoers.d/kingfisher-busy /run")
+	if step, err := diagnose(t, s.config()); step != "script" || !strings.Contains(err.Error(), "deploy/kingfisher/install.sh") {
+		t.Errorf("without the right to: %s failed: %v", step, err)
+	}
+	s.run("sh " + s.folder + "/install.sh " + s.key + ".pub")
+	works()
+}
+
 // A diagnosis that ends early can be closed, and Scrapyd needs nothing before
 // it.
 func TestDiagnoseEndsAnywhere(t *testing.T) {
