@@ -51,7 +51,7 @@ func (h *History) Check(within time.Duration) []Problem {
 
 // account checks all rules but the order of what people were told.
 func (h *History) account() *accounting {
-	a := &accounting{History: h, deedsOf: map[*Operation][]*deed{}}
+	a := &accounting{History: h, says: h.sayings(), deedsOf: map[*Operation][]*deed{}}
 	a.deeds()
 	a.truth()
 	a.answers()
@@ -63,6 +63,7 @@ func (h *History) account() *accounting {
 type accounting struct {
 	*History
 	problems []Problem
+	says     []saying
 	deedsOf  map[*Operation][]*deed // by operation, in order
 }
 

@@ -142,20 +142,31 @@ func (h *History) index(p Person) int {
 	return len(h.People)
 }
 
+// A saying is what the document says from a moment on.
+type saying struct {
+	from time.Time
+	says string
+}
+
+// sayings are what the document said, one after the other.
+func (h *History) sayings() []saying {
+	out := []saying{{says: nobody}}
+	for _, w := range h.Writes {
+		out = append(out, saying{w.Time, holder(w.TextAfter)})
+	}
+	return out
+}
+
 // said reports whether the document said something that fits at some moment
 // between the two.
-func (h *History) said(from, to time.Time, fits func(string) bool) bool {
-	says := nobody
-	for _, w := range h.Writes {
-		if w.Time.After(to) {
-			break
-		}
-		if !w.Time.Before(from) && fits(says) {
+func (a *accounting) said(from, to time.Time, fits func(string) bool) bool {
+	for i, s := range a.says {
+		ended := i+1 < len(a.says) && a.says[i+1].from.Before(from)
+		if !ended && !s.from.After(to) && fits(s.says) {
 			return true
 		}
-		says = holder(w.TextAfter)
 	}
-	return fits(says)
+	return false
 }
 
 // holder is what the document's text says after its label.

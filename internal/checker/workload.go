@@ -109,6 +109,7 @@ type team struct {
 
 	mu          sync.Mutex
 	operations  []*Operation
+	rooms       map[string][]*Operation // what was asked for in each, in order
 	disruptions []Disruption
 	given       int
 	kills       int
@@ -118,7 +119,7 @@ type team struct {
 // Run runs a team until its operations are done and everything that follows of
 // them is delivered, or no more of it comes. An error is one of running it.
 func Run(ctx context.Context, c Config) (*History, error) {
-	t := &team{Config: c, began: time.Now()}
+	t := &team{Config: c, began: time.Now(), rooms: map[string][]*Operation{}}
 	defer t.close()
 	if err := t.open(ctx); err != nil {
 		return nil, err
@@ -334,6 +335,7 @@ func (t *team) click(ctx context.Context, p Person, last *Operation, r *rand.Ran
 			o := t.newOperation(p, kind)
 			t.mu.Lock()
 			o.Words, o.Room, o.Button, o.on, o.Asked = "", last.Room, e.Value, m.TS, time.Now()
+			t.rooms[o.Room] = append(t.rooms[o.Room], o)
 			t.mu.Unlock()
 			i, err := t.slack.Click(ctx, p.ID, m.Target(), slack.Action{ID: e.ActionID, Value: e.Value})
 			return o, t.invoked(o, i, err)
@@ -359,6 +361,7 @@ func (t *team) newOperation(p Person, k Kind) *Operation {
 	n := len(t.operations) + 1
 	o := &Operation{Number: n, Person: p, Kind: k, Words: fmt.Sprintf("job-%d", n), Room: fmt.Sprintf("C1ROOM%04d", n)}
 	t.operations = append(t.operations, o)
+	t.rooms[o.Room] = append(t.rooms[o.Room], o)
 	return o
 }
 
@@ -400,8 +403,8 @@ func (t *team) await(ctx context.Context, o *Operation, within time.Duration) er
 	if !o.Acked || o.Kind == Status {
 		within = min(within, briefly)
 	}
-	for until := time.Now().Add(within); ; {
-		answers := t.answers(t.slack.State(), o)
+	for until, again := time.Now().Add(within), 5*time.Millisecond; ; again = min(2*again, 100*time.Millisecond) {
+		answers := t.answers(o)
 		t.mu.Lock()
 		o.Answers = answers
 		_, ok := o.final()
@@ -409,7 +412,7 @@ func (t *team) await(ctx context.Context, o *Operation, within time.Duration) er
 		if len(answers) > 0 && answers[0].Told == ToldLate && until.After(o.Asked.Add(briefly)) {
 			until = o.Asked.Add(briefly)
 		}
-		if ok || time.Now().After(until) || !pause(ctx, 15*time.Millisecond) {
+		if ok || time.Now().After(until) || !pause(ctx, again) {
 			return ctx.Err()
 		}
 	}
@@ -420,21 +423,16 @@ func (t *team) await(ctx context.Context, o *Operation, within time.Duration) er
 // click, unless it tells the same again: no click is answered so. A click that
 // can't be taken in is told so in place of the answer that it was on, which is
 // known from before.
-func (t *team) answers(st slack.State, o *Operation) []Answer {
+func (t *team) answers(o *Operation) []Answer {
+	said := t.slack.Visible(o.Person.ID, o.Room)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	first, click := o, (*Operation)(nil)
-	for _, other := range t.operations {
-		switch {
-		case other.Room != o.Room:
-		case other.Button == "":
-			first = other
-		default:
-			click = other
-		}
+	first, click := t.rooms[o.Room][0], (*Operation)(nil)
+	if len(t.rooms[o.Room]) > 1 {
+		click = t.rooms[o.Room][1]
 	}
 	var toFirst, toClick []Answer
-	for _, m := range st.Visible(o.Person.ID, o.Room) {
+	for _, m := range said {
 		if m.User != botUser {
 			continue
 		}
@@ -504,7 +502,7 @@ func (t *team) settle(ctx context.Context) {
 			pause(ctx, quiet)
 			return
 		}
-		if time.Now().After(deadline) || !pause(ctx, 250*time.Millisecond) {
+		if time.Now().After(deadline) || !pause(ctx, time.Second) {
 			return
 		}
 	}
@@ -523,8 +521,7 @@ func (t *team) history() *History {
 			h.Rows = append(h.Rows, parseRow(cells))
 		}
 	}
-	st := t.slack.State()
-	h.Messages = st.Messages(channel)
+	h.Messages = t.slack.Messages(channel)
 	t.mu.Lock()
 	operations := slices.Clone(t.operations)
 	h.Disruptions = slices.Clone(t.disruptions)
@@ -536,7 +533,7 @@ func (t *team) history() *History {
 	}
 	for _, o := range operations {
 		c := *o
-		c.Answers = t.answers(st, o)
+		c.Answers = t.answers(o)
 		h.Operations = append(h.Operations, &c)
 	}
 	return h

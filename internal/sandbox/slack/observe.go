@@ -130,10 +130,7 @@ func (s *Server) state() State {
 		st.Users = append(st.Users, *s.users[id])
 	}
 	for _, id := range s.channelOrder {
-		c := s.channels[id]
-		st.Channels = append(st.Channels, ChannelState{
-			Channel: c.Channel, Direct: c.direct, History: c.messages[:len(c.messages):len(c.messages)],
-		})
+		st.Channels = append(st.Channels, s.channels[id].state())
 	}
 	for _, id := range s.viewIDs {
 		if v := s.views[id]; v.Type == "home" {
@@ -143,6 +140,10 @@ func (s *Server) state() State {
 		}
 	}
 	return st
+}
+
+func (c *channel) state() ChannelState {
+	return ChannelState{Channel: c.Channel, Direct: c.direct, History: c.messages[:len(c.messages):len(c.messages)]}
 }
 
 // Messages returns what everybody in a channel sees, oldest first, threads included.
@@ -218,7 +219,15 @@ func (st State) Home(user string) (View, bool) {
 func (s *Server) Messages(channel string) []Message { return s.State().Messages(channel) }
 
 // Visible is State.Visible of now.
-func (s *Server) Visible(user, channel string) []Message { return s.State().Visible(user, channel) }
+func (s *Server) Visible(user, channel string) []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var st State
+	if c := s.channels[channel]; c != nil {
+		st.Channels = []ChannelState{c.state()}
+	}
+	return st.Visible(user, channel)
+}
 
 // Thread is State.Thread of now.
 func (s *Server) Thread(channel, ts string) []Message { return s.State().Thread(channel, ts) }
