@@ -200,8 +200,10 @@ func (c *crowd) disturb(t *testing.T, kind string) {
 			t.Error(err)
 		}
 	}
-	c.wait(t, "a new connection", func() bool {
-		return slices.ContainsFunc(c.slack.State().Connections, func(conn slack.Connection) bool { return !known[conn.ID] })
+	c.wait(t, "a new connection, and the end of those that are silent", func() bool {
+		now := c.slack.State().Connections
+		return slices.ContainsFunc(now, func(conn slack.Connection) bool { return !known[conn.ID] }) &&
+			!slices.ContainsFunc(now, func(conn slack.Connection) bool { return conn.Silent })
 	})
 	c.mu.Lock()
 	o.to = time.Now()
