@@ -179,10 +179,8 @@ func (s *soak) give(t *testing.T, st *seat, kind string) {
 	switch {
 	case i.Trouble == "dispatch_failed":
 		patience = 0
-	case kind != "take" && kind != "release":
+	case !i.Acked, kind != "take" && kind != "release":
 		patience = time.Minute
-	case !i.Acked:
-		patience = 10 * time.Second
 	}
 	h := st.await(patience)
 	took := time.Since(began)
@@ -257,7 +255,11 @@ func (s *soak) disturb(ctx context.Context, t *testing.T) {
 	defer document.Stop()
 	// gone has Google fail in some way for a while.
 	gone := func(f google.Fault, d time.Duration) {
-		id := s.fault(t, f)
+		id, err := s.google.AddFault(f)
+		if err != nil {
+			t.Error(err)
+			return
+		}
 		away.Go(func() {
 			pause(ctx, d)
 			s.google.RemoveFault(id)
