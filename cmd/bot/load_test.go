@@ -28,7 +28,7 @@ const behind = time.Second
 // must wait for the one before, as there is one document.
 func TestLoad(t *testing.T) {
 	if *loadStep == 0 {
-		t.Skip("takes half an hour of an otherwise idle machine: go test ./cmd/bot -run TestLoad -v -timeout 2h -load 10s")
+		t.Skip("takes ten minutes of an otherwise idle machine: go test ./cmd/bot -run TestLoad -v -timeout 1h -load 10s")
 	}
 	for _, store := range []struct {
 		name     string
