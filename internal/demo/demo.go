@@ -29,6 +29,9 @@ import (
 	"time"
 )
 
+// endWithin is how long requests in progress may take once the demo is to end.
+const endWithin = 2 * time.Second
+
 // Config says how to run the demo.
 type Config struct {
 	// Address is where the page is served: host:port, on the loopback interface.
@@ -80,7 +83,11 @@ func Run(ctx context.Context, c Config) (err error) {
 	select {
 	case <-ctx.Done():
 		cancel() // ends the streams of events
-		server.Close()
+		ending, stop := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+		defer stop()
+		if err := server.Shutdown(ending); err != nil {
+			server.Close()
+		}
 		<-served
 		return nil
 	case err := <-served:

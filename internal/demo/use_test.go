@@ -1,28 +1,12 @@
 package demo
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
 )
-
-var screenshots = flag.Bool("screenshots", false, "write the screenshots of docs/images anew")
-
-// keep writes a screenshot, where that is asked for.
-func (p *tab) keep(name string) {
-	p.t.Helper()
-	if !*screenshots {
-		return
-	}
-	if err := os.WriteFile(filepath.Join("..", "..", "docs", "images", name+".png"), p.screenshot(), 0o644); err != nil {
-		p.t.Fatal(err)
-	}
-}
 
 // connected opens the page of a new demo, and waits for its bot.
 func connected(t *testing.T, width, height int64) *tab {
@@ -54,7 +38,6 @@ func TestDay(t *testing.T) {
 	p.until(`all('#kingfisher li', 'chile_portal')[0]`)
 	p.say("/kingfisher busy")
 	p.until(`message('Kingfisher is busy: a deployment would interrupt 2 things') && message('chile_portal')`)
-	p.keep("demo-busy")
 
 	p.become("Ana")
 	p.click(`all('.sidebar button', 'deploytoken')[0]`)
@@ -81,7 +64,6 @@ func TestDay(t *testing.T) {
 	p.button("Skip an hour", `document`)
 	p.click(`all('.replies', '1 reply')[0]`)
 	p.until(`thread().includes('Bob still holds the deploy token')`)
-	p.keep("demo-thread")
 	p.button("Release token", `document.querySelector('.thread')`)
 	p.until(`rows().length === 2 && rows()[1].includes('Bob')`)
 }
@@ -203,7 +185,6 @@ func TestPhone(t *testing.T) {
 	p := connected(t, 390, 844)
 	p.say("/deploy-token take upgrade the registry")
 	p.until(`message('Ana Díaz took the deploy token')`)
-	p.keep("demo-phone")
 	for _, pane := range []string{"Document", "History", "Kingfisher", "Weather", "Slack"} {
 		p.button(pane, `document.querySelector('.panes')`)
 		p.until(`all('.pane', '').length === 1 && all('.pane', '')[0].id === ` + quote(strings.ToLower(pane)))

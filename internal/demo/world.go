@@ -59,7 +59,6 @@ type world struct {
 	clock      *clock
 	slack      *slack.Server
 	google     *google.Server
-	document   *google.Document
 	kingfisher *kingfisher.Server
 	bot        *bot
 
@@ -133,12 +132,12 @@ func (w *world) startGoogle() (err error) {
 	if err := w.google.Start(w.ctx); err != nil {
 		return err
 	}
-	w.document, err = w.google.NewDocument(google.DocumentSpec{
+	_, err = w.google.NewDocument(google.DocumentSpec{
 		ID: documentID, Title: "Deploy token",
 		Tabs: []google.TabSpec{google.Tab("Deploy token",
-			google.Paragraph(google.Text("Only one person may change the servers at a time.")),
+			google.Paragraph(google.Text("One person at a time may change the servers.")),
 			google.Paragraph(google.Bold("Held by:"), google.Text(" Nobody")),
-			google.Paragraph(google.Text("You can edit this document by hand, as ever.")),
+			google.Paragraph(google.Text("Anybody can edit this by hand.")),
 		)},
 	})
 	if err != nil {

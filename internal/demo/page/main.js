@@ -54,17 +54,8 @@ const sections = ['demo', 'world', 'slack', 'google', 'kingfisher', 'log'];
 
 renderWith(() => {
   if (sections.some((s) => !shown[s])) return;
-  // A list that was at its end, or is another one, is shown at its end.
-  const ends = new Map();
-  for (const list of document.querySelectorAll('.messages')) {
-    ends.set(list, list.scrollHeight - list.scrollTop - list.clientHeight < 40 ? list.dataset.key : null);
-  }
   markRead();
   render(page(), document.body);
-  for (const list of document.querySelectorAll('.messages')) {
-    if (ends.get(list) !== null && ends.get(list) !== undefined || list.dataset.key !== list.dataset.seen) list.scrollTop = list.scrollHeight;
-    list.dataset.seen = list.dataset.key;
-  }
 });
 
 const events = new EventSource('events');

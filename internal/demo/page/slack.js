@@ -1,6 +1,7 @@
 // Slack, as the person that one is sees it.
 
 import {html, nothing} from './lit/lit-html.js';
+import {keyed} from './lit/directives/keyed.js';
 import {repeat} from './lit/directives/repeat.js';
 import {renderBlocks} from './blocks.js';
 import {composer} from './composer.js';
@@ -100,20 +101,20 @@ function sidebar(current) {
 const mainList = (c) => visible(c, ui.me).filter((m) => !m.thread_ts || m.thread_ts === m.ts || m.reply_broadcast);
 const replies = (c, ts) => visible(c, ui.me).filter((m) => m.thread_ts === ts && m.ts !== ts);
 
-// messages lists messages, with the days between them. The key says which list
-// it is, so that another one is shown from its end.
+// messages lists messages, with the days between them, from the end. The key
+// says which list it is: another one doesn't stay where this one was scrolled to.
 function messages(c, list, key, label, inThread = false) {
   const items = list.map((m, i) => {
     const t = new Date(m.at);
     return {m, day: i === 0 || !sameDay(t, new Date(list[i - 1].at)) ? t : null};
   });
-  return html`
-    <div class="messages" role="log" aria-label=${label} tabindex="0" data-key=${key}>
+  return keyed(key, html`
+    <div class="messages" role="log" aria-label=${label} tabindex="0"><div>
       ${list.length ? nothing : html`<p class="empty">Nothing was said here yet.</p>`}
       ${repeat(items, ({m}) => m.ts, ({m, day}) => html`
         ${day && !inThread ? html`<p class="day"><span>${dayName(day)}</span></p>` : nothing}
         ${message(c, m, inThread)}`)}
-    </div>`;
+    </div></div>`);
 }
 
 function dayName(t) {
