@@ -3,6 +3,7 @@ package checker
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -110,6 +111,28 @@ func (r *replica) ready(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// claimLost is what a replica meets that was taken for dead while it delivered.
+const claimLost = "claim lost alive"
+
+// lostClaims are the deliveries that the log says another replica took over.
+func (r *replica) lostClaims() ([]Disruption, error) {
+	log, err := os.ReadFile(r.logFile)
+	if err != nil {
+		return nil, fmt.Errorf("the bot's log: %w", err)
+	}
+	var out []Disruption
+	for line := range bytes.Lines(log) {
+		var l struct {
+			Time time.Time `json:"time"`
+			Msg  string    `json:"msg"`
+		}
+		if json.Unmarshal(line, &l) == nil && l.Msg == "delivery left to another replica" {
+			out = append(out, Disruption{At: l.Time, What: claimLost, Doubles: true})
+		}
+	}
+	return out, nil
 }
 
 // Build builds the program from the module in the directory module, as it is

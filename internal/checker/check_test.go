@@ -212,6 +212,11 @@ func TestCheck(t *testing.T) {
 			s.held()
 			s.announced("began:h1")
 		}, []Rule{RuleAnnounced}},
+		{"announced twice, by a replica that was taken for dead", func(s *story) {
+			s.held()
+			s.Disruptions = []Disruption{{At: s.at, What: claimLost}}
+			s.announced("began:h1")
+		}, nil},
 		{"an end that is not announced", func(s *story) {
 			s.held()
 			s.Messages = s.Messages[:1]

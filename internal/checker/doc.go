@@ -29,7 +29,7 @@
 //     said when it was taken and released; no other row is there.
 //   - RuleAnnounced: each holding's beginning and end is announced once.
 //
-// Two things give way where nothing else is possible, and nowhere else:
+// Three things give way where nothing else is possible, and nowhere else:
 //
 //   - Somebody may undo a write together with its mark, by which the bot
 //     recognises it, before the bot could know that it had landed. The document
@@ -40,4 +40,6 @@
 //     it and noting that, or Slack's confirmation was lost: response URLs can't
 //     be asked what was said there. A double is allowed only after such a fault,
 //     and must say the same.
+//   - An announcement is doubled where a replica was so slow that another took it
+//     for dead, as its log says, while its post was on its way to Slack.
 package checker

@@ -158,7 +158,13 @@ func Run(ctx context.Context, c Config) (*History, error) {
 	for _, r := range t.replicas {
 		errs = append(errs, r.stop())
 	}
-	return t.history(), errors.Join(errs...)
+	h := t.history()
+	for _, r := range t.replicas {
+		lost, err := r.lostClaims()
+		h.Disruptions = append(h.Disruptions, lost...)
+		errs = append(errs, err)
+	}
+	return h, errors.Join(errs...)
 }
 
 func (t *team) people() []Person { return people }
