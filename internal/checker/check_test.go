@@ -16,9 +16,8 @@ var ana, bob = people[0], people[1]
 // A story is a History that is told second by second.
 type story struct {
 	*History
-	at    time.Time
-	says  string
-	marks []string
+	at   time.Time
+	says string
 }
 
 func newStory() *story {
