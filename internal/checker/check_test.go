@@ -193,6 +193,9 @@ func TestCheck(t *testing.T) {
 		}, []Rule{RuleRow}},
 		{"a row of a holding that there was not", func(s *story) {
 			s.held()
+			s.write(bob.Name, "")
+			s.write(nobody, "")
+			s.at = s.at.Add(time.Minute)
 			s.row("h2", bob, "", changedByHand, s.at, s.at)
 		}, []Rule{RuleRow}},
 		{"superseded, though its mark was there", func(s *story) {
