@@ -174,7 +174,11 @@ func (c *Client) explainRefusal(r refusal, t target) *deploytoken.Fault {
 	case r.because("ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientPermissions") || r.says("insufficient authentication scopes"):
 		f.Message = "The bot's Google credentials don't cover what it does. Use a service account's key file, or sign in again with the scopes " + strings.Join(scopes, " ") + "."
 	case r.code == http.StatusForbidden:
-		f.Message = fmt.Sprintf("Google doesn't let the bot %s %s. Share it with %s as Editor.", t.do(), t.name, c.whom())
+		f.Message = fmt.Sprintf("Google doesn't let the bot %s %s. Share it with %s as Editor", t.do(), t.name, c.whom())
+		if !t.write {
+			f.Message += " (Viewer is enough for bot status and bot guard)"
+		}
+		f.Message += "."
 	case r.code == http.StatusNotFound:
 		f.Message = fmt.Sprintf("Google knows no file with the ID %s: %s was deleted, or the ID is wrong. Check %s.", t.id, t.name, t.key)
 	case r.says("Office file"):

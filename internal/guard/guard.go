@@ -193,11 +193,11 @@ func (g *Guard) accompany(ctx context.Context, p *process, signals <-chan os.Sig
 		case <-kill:
 			p.kill()
 		case <-p.done:
-			if e := p.exit(); stopped {
+			e := p.exit()
+			if stopped {
 				return Exit{}, &StoppedError{e}
-			} else {
-				return e, nil
 			}
+			return e, nil
 		}
 	}
 }
