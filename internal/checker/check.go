@@ -153,6 +153,9 @@ type Row struct {
 	ID string
 }
 
+// begins reports whether the holding began at that time, as far as is known.
+func (r Row) begins(at time.Time) bool { return r.Taken.IsZero() || r.Taken.Equal(at) }
+
 // changedByHand is the summary of a holding whose end nobody told the bot of.
 const changedByHand = "changed by hand"
 
@@ -261,9 +264,9 @@ func (a *accounting) announcements() {
 		if count["began:"+r.ID] == 0 {
 			a.missing(r.Taken, RuleAnnounced, "the beginning was not announced: %v", r)
 		}
-		// Somebody who writes their name over another's ends one holding and
-		// begins the next, which is announced in one message.
-		if over := i+1 < len(a.Rows) && a.Rows[i+1].Purpose == ""; count["ended:"+r.ID] == 0 && !over {
+		// A name that is written over another ends one holding and begins the
+		// next at once, which is announced in one message.
+		if over := i+1 < len(a.Rows) && a.Rows[i+1].Purpose == "" && a.Rows[i+1].begins(r.Released); count["ended:"+r.ID] == 0 && !over {
 			a.missing(r.Released, RuleAnnounced, "the end was not announced: %v", r)
 		}
 	}

@@ -219,6 +219,31 @@ func TestCheck(t *testing.T) {
 			s.Disruptions = []Disruption{{At: s.at, What: claimLost}}
 			s.announced("began:h1")
 		}, nil},
+		{"a name over a name, announced at once", func(s *story) {
+			from := s.at
+			o := s.asks(ana, Take, "job-1")
+			s.write(ana.Name, "m1")
+			s.told(o, tookIt)
+			s.write(bob.Name, "", "m1")
+			s.row("h1", ana, "job-1", changedByHand, from, s.at)
+			s.Messages = s.Messages[:1]
+			over := s.at
+			s.write(nobody, "")
+			s.row("h2", bob, "", changedByHand, over, s.at)
+		}, nil},
+		{"an end that is not announced, with a name by hand some time after", func(s *story) {
+			from := s.at
+			o := s.asks(ana, Take, "job-1")
+			s.write(ana.Name, "m1")
+			s.told(o, tookIt)
+			s.write(nobody, "", "m1")
+			s.row("h1", ana, "job-1", changedByHand, from, s.at)
+			s.Messages = s.Messages[:1]
+			s.write(bob.Name, "")
+			later := s.at
+			s.write(nobody, "")
+			s.row("h2", bob, "", changedByHand, later, s.at)
+		}, []Rule{RuleAnnounced}},
 		{"an end that is not announced", func(s *story) {
 			s.held()
 			s.Messages = s.Messages[:1]
