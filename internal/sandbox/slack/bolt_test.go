@@ -39,9 +39,9 @@ func startBolt(t *testing.T, s *slack.Server) {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "bolt"))); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	install := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	install := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund")
 	install.Dir = dir
 	if out, err := install.CombinedOutput(); err != nil {
 		lacking(t, "the check with @slack/bolt needs its packages from the npm registry: %v\n%s", err, out)
@@ -72,7 +72,7 @@ func startBolt(t *testing.T, s *slack.Server) {
 		if err := app.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
-		kill := time.AfterFunc(20*time.Second, func() { app.Process.Kill() })
+		kill := time.AfterFunc(time.Minute, func() { app.Process.Kill() })
 		defer kill.Stop()
 		<-ended
 		if err := app.Wait(); err != nil || t.Failed() {
@@ -83,8 +83,8 @@ func startBolt(t *testing.T, s *slack.Server) {
 	case <-ready:
 	case <-ended:
 		t.Fatalf("Bolt did not start:\n%s", stderr.String())
-	case <-time.After(time.Minute):
-		t.Fatal("Bolt did not connect within a minute")
+	case <-time.After(2 * time.Minute):
+		t.Fatal("Bolt did not connect within two minutes")
 	}
 }
 
@@ -93,7 +93,7 @@ func startBolt(t *testing.T, s *slack.Server) {
 func TestBolt(t *testing.T) {
 	s := start(t, config())
 	startBolt(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	wait := func(what string, cond func(slack.State) bool) slack.State {
 		t.Helper()
