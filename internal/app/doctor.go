@@ -25,7 +25,6 @@ import (
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 	"github.com/open-contracting/deploytoken/internal/doctor"
 	"github.com/open-contracting/deploytoken/internal/gdoc"
-	"github.com/open-contracting/deploytoken/internal/kingfisher"
 	"github.com/open-contracting/deploytoken/internal/ledger"
 	"github.com/open-contracting/deploytoken/internal/slackapp"
 )
@@ -71,18 +70,21 @@ func Diagnosis(path string, env func(string) (string, bool), now func() time.Tim
 		d.add(c)
 		return d.checks, d.close
 	}
-	// What is only missing leaves the rest to be tried.
-	for _, without := range []string{"", googleKey} {
-		c, err := config.Load(path, func(name string) (string, bool) {
-			if name == without {
-				return "", false
+	// What is only missing leaves the rest to be tried; so does a file that can't
+	// be read, as far as nothing in it is needed.
+	for _, reads := range []config.Command{config.Show, config.Preflight} {
+		for _, without := range []string{"", googleKey} {
+			c, err := config.Load(path, func(name string) (string, bool) {
+				if name == without {
+					return "", false
+				}
+				return env(name)
+			}, reads)
+			if err == nil {
+				d.keyless = without == googleKey
+				d.add(c)
+				return d.checks, d.close
 			}
-			return env(name)
-		}, config.Preflight)
-		if err == nil {
-			d.keyless = without == googleKey
-			d.add(c)
-			return d.checks, d.close
 		}
 	}
 	d.tryIf(false, "everything.else", "everything else", nil)
@@ -225,7 +227,7 @@ func (d *diagnosis) addKingfisher(k *config.Kingfisher) {
 		d.try("kingfisher", "Kingfisher", fails(err))
 		return
 	}
-	s := busy.(*kingfisher.Checker).Diagnose()
+	s := busy.Diagnose()
 	d.closers = append(d.closers, s.Close)
 	before := len(d.checks)
 	d.try("kingfisher.scrapyd", "Kingfisher: Scrapyd", s.Scrapyd)

@@ -77,7 +77,7 @@ func (a *App) drainer() *drainer {
 }
 
 // newChecker makes the busy checks, by their section of the configuration.
-func newChecker(k *config.Kingfisher, log *slog.Logger, clock func() time.Time) (deploytoken.BusyChecker, error) {
+func newChecker(k *config.Kingfisher, log *slog.Logger, clock func() time.Time) (*kingfisher.Checker, error) {
 	return kingfisher.New(kingfisher.Config{
 		ScrapydURL:      k.ScrapydURL,
 		ScrapydUsername: k.ScrapydUsername.Reveal(),

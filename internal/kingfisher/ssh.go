@@ -254,7 +254,7 @@ func (c *Checker) hostKeyError(key ssh.PublicKey, err error) error {
 		return fmt.Errorf("the host key of %s has changed: it shows %s, and %s:%d has %s; someone may be in between. Ask its administrator for the fingerprint, and replace the line only if it is the one shown", address, shown, want.Filename, want.Line, ssh.FingerprintSHA256(want.Key))
 	case errors.As(err, &changed):
 		host, port, _ := net.SplitHostPort(address)
-		return fmt.Errorf("the host key of %s (%s) is not in %s: compare the fingerprint with what its administrator says, then add it with ssh-keyscan -p %s %s", address, shown, c.config.KnownHostsFile, port, host)
+		return fmt.Errorf("the host key of %s (%s) is not in %s: compare the fingerprint with what its administrator says, then add it with ssh-keyscan -p %s %s >> %s", address, shown, c.config.KnownHostsFile, port, host, c.config.KnownHostsFile)
 	}
 	return fmt.Errorf("the host key of %s (%s) was not accepted: %w", address, shown, err)
 }

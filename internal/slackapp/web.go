@@ -78,11 +78,11 @@ func Check(ctx context.Context, client *slack.Client, channel string, groups ...
 	if err != nil {
 		return err
 	}
-	needed := []string{"commands", "chat:write", "users:read", "im:write"}
 	groups = slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return g == "" })
-	if len(groups) > 0 {
-		needed = append(needed, "usergroups:read")
-	}
+	needed := slices.DeleteFunc(RequiredScopes(), func(scope string) bool {
+		// The look at the channel says whether that scope is needed.
+		return scope == publicScope || scope == groupScope && len(groups) == 0
+	})
 	problems := []error{checkScopes(id.Scopes, needed), checkChannel(ctx, client, channel, id.Handle)}
 	for _, g := range groups {
 		if _, err := client.GetUserGroupMembersContext(ctx, g); err != nil {
