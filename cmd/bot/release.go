@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 )
 
 // program is what the program calls itself. Packages, which install it as
@@ -22,9 +23,9 @@ func named(c *cobra.Command) *cobra.Command {
 	if program == "bot" {
 		return c
 	}
-	for _, text := range []*string{&c.Long, &c.Example} {
-		*text = example.ReplaceAllString(*text, program+"$1")
-	}
+	ours := func(text string) string { return example.ReplaceAllString(text, program+"$1") }
+	c.Long, c.Example = ours(c.Long), ours(c.Example)
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) { f.Usage = ours(f.Usage) })
 	for _, below := range c.Commands() {
 		named(below)
 	}
