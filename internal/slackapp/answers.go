@@ -162,8 +162,10 @@ func (d teller) thanks() []line {
 // elapsed tells the asker that what they asked for was for a holding that is
 // over.
 func (d teller) elapsed() ([]line, []button) {
-	if h := d.Holding; h != nil && !h.Open() && h.EndedByHand && d.kind() == deploytoken.KindRelease {
-		// The asker's own, whose end the document told before they did.
+	t := d.Notice.Token
+	if h := d.Holding; h != nil && h.EndedByHand && t != nil && t.State == deploytoken.Free && d.kind() == deploytoken.KindRelease {
+		// The asker's own, whose end the document told before they did. One that
+		// the document still named is somebody's that has ended since.
 		first := line{words("You have released the deploy token: the "), d.document(), words(" already said that nobody holds it.")}
 		second := line{words("What you wrote goes into the "), d.history(), words(".")}
 		if h.Summary == "" {

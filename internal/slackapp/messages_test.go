@@ -137,6 +137,7 @@ func messages() map[string]Message {
 		"answer-free":                tell(o(deploytoken.OutcomeFree, deploytoken.KindAsk, nil, freeToken)),
 		"answer-free-release":        tell(o(deploytoken.OutcomeFree, deploytoken.KindRelease, nil, freeToken)),
 		"answer-ended":               tell(o(deploytoken.OutcomeEnded, deploytoken.KindRelease, bob(), heldBy("Bob"))),
+		"answer-ended-another-since": tell(o(deploytoken.OutcomeEnded, deploytoken.KindRelease, with(bob(), ended, byHand), heldBy("Bob"))),
 		"answer-ended-free":          tell(o(deploytoken.OutcomeEnded, deploytoken.KindStillWorking, nil, freeToken)),
 		"answer-ended-by-hand":       tell(o(deploytoken.OutcomeEnded, deploytoken.KindRelease, with(alice(), ended, byHand), freeToken)),
 		"answer-maybe-yours":         tell(o(deploytoken.OutcomeMaybeYours, deploytoken.KindRelease, bob(), heldBy("Bob"))),
