@@ -161,6 +161,12 @@ func (a away) Delivered(ctx context.Context, l deploytoken.Lease, done []string,
 	return a.Outbox.Delivered(ctx, l, done, r, follow, now)
 }
 
+// pass lets time pass, and what is then to be done be done.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func message(key string) deploytoken.Effect {
 	return deploytoken.Effect{Key: key, Destination: deploytoken.ToChannel("C1"), Notice: deploytoken.Notice{Kind: deploytoken.NoticeTaken}}
 }
@@ -194,7 +200,7 @@ func TestDelivery(t *testing.T) {
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(message("a"), message("b"))
 			insert(message("c"))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if posts, _ := b.seen(); !slices.Equal(posts, []string{"a", "b", "c"}) {
 				t.Errorf("posts %v", posts)
 			}
@@ -209,7 +215,7 @@ func TestDelivery(t *testing.T) {
 		}}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(message("a"), message("b"))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if posts, _ := b.seen(); !slices.Equal(posts, []string{"b"}) || b.tries["a"] != 1 {
 				t.Errorf("posts %v, tries %v", posts, b.tries)
 			}
@@ -219,7 +225,7 @@ func TestDelivery(t *testing.T) {
 		b := &board{began: time.Hour}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(message("a"))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if b.last.Attempt != 2 {
 				t.Errorf("attempt %d", b.last.Attempt)
 			}
@@ -227,7 +233,7 @@ func TestDelivery(t *testing.T) {
 		b = &board{}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(message("a"))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if b.last.Attempt != 1 {
 				t.Errorf("attempt %d", b.last.Attempt)
 			}
@@ -243,7 +249,7 @@ func TestDelivery(t *testing.T) {
 		// A panic leaves the board's lock held unless it is deferred, which it is.
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(message("a"), message("b"))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if posts, _ := b.seen(); !slices.Equal(posts, []string{"b"}) {
 				t.Errorf("posts %v", posts)
 			}
@@ -253,7 +259,7 @@ func TestDelivery(t *testing.T) {
 		b := &board{over: func(o deploytoken.Outbox) deploytoken.Outbox { return away{o, time.Now().Add(9 * time.Minute)} }}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(message("a"), message("b"))
-			time.Sleep(10 * time.Minute)
+			pass(10 * time.Minute)
 			if posts, _ := b.seen(); !slices.Equal(posts, []string{"a", "b"}) {
 				t.Errorf("posts %v", posts)
 			}
@@ -269,7 +275,7 @@ func TestDelivery(t *testing.T) {
 		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
 			ctx := context.Background()
 			insert(message("a"))
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			if stopped != 0 {
 				t.Errorf("stopped after %v without a reason", stopped)
 			}
@@ -280,7 +286,7 @@ func TestDelivery(t *testing.T) {
 			if err != nil || len(claimed) != 1 {
 				t.Fatalf("%+v %v", claimed, err)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if stopped < 10*time.Second || stopped > 10*time.Second+2*holdEvery {
 				t.Errorf("stopped after %v", stopped)
 			}
@@ -294,7 +300,7 @@ func TestDelivery(t *testing.T) {
 		b := &board{fault: func(key string, n int) (bool, error) { return false, unavailable }}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(message("a"))
-			time.Sleep(10 * time.Minute)
+			pass(10 * time.Minute)
 			if n := b.tries["a"]; n < 10 || n > 20 {
 				t.Errorf("%d tries", n)
 			}
@@ -306,7 +312,7 @@ func TestDelivery(t *testing.T) {
 		}}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(message("a"))
-			time.Sleep(4 * time.Minute)
+			pass(4 * time.Minute)
 			if b.tries["a"] != 1 {
 				t.Errorf("%d tries", b.tries["a"])
 			}
@@ -322,12 +328,12 @@ func TestDelivery(t *testing.T) {
 		}}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(message("a"), message("b"), message("c"))
-			time.Sleep(2 * time.Hour)
+			pass(2 * time.Hour)
 			insert(message("d"))
 			b.mu.Lock()
 			down = false
 			b.mu.Unlock()
-			time.Sleep(2 * time.Minute)
+			pass(2 * time.Minute)
 			if posts, _ := b.seen(); !slices.Equal(posts, []string{"a", "d"}) {
 				t.Errorf("posts %v", posts)
 			}
@@ -343,7 +349,7 @@ func TestDelivery(t *testing.T) {
 		}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
 			insert(deploytoken.Effect{Key: "answer", Destination: deploytoken.ToPerson("U1"), Notice: deploytoken.Notice{Kind: deploytoken.NoticeAnswer}})
-			time.Sleep(5 * time.Minute)
+			pass(5 * time.Minute)
 			if b.last.Now == nil || b.last.Now.Token.State != deploytoken.Free {
 				t.Errorf("delivery %+v", b.last)
 			}
@@ -362,7 +368,7 @@ func TestHistoryRows(t *testing.T) {
 		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
 			ended(t, store, insert, "h1")
 			ended(t, store, insert, "h2")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if _, rows := b.seen(); !slices.Equal(rows, []string{"h1", "h2"}) {
 				t.Errorf("rows %v", rows)
 			}
@@ -380,7 +386,7 @@ func TestHistoryRows(t *testing.T) {
 				}
 			}
 			insert(deploytoken.Effect{Key: "row:h1", Destination: deploytoken.ToSheet, Notice: deploytoken.Notice{Kind: deploytoken.NoticeRow, Holding: "h1"}})
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if _, rows := b.seen(); !slices.Equal(rows, []string{"h1", "h2"}) {
 				t.Errorf("rows %v", rows)
 			}
@@ -396,11 +402,11 @@ func TestHistoryRows(t *testing.T) {
 		}
 		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
 			ended(t, store, insert, "h1")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			b.mu.Lock()
 			b.rows = append(b.rows, "h1") // what the first request did in the end
 			b.mu.Unlock()
-			time.Sleep(sweepAfter)
+			pass(sweepAfter)
 			if _, rows := b.seen(); !slices.Equal(rows, []string{"h1"}) {
 				t.Errorf("rows %v", rows)
 			}
@@ -418,7 +424,7 @@ func TestHistoryRows(t *testing.T) {
 		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
 			for i := range 3 {
 				ended(t, store, insert, fmt.Sprint("h", i))
-				time.Sleep(20 * time.Minute)
+				pass(20 * time.Minute)
 			}
 			r, err := store.Record(context.Background(), "doc")
 			if err != nil || r.PendingRows != 3 {
@@ -427,7 +433,7 @@ func TestHistoryRows(t *testing.T) {
 			b.mu.Lock()
 			down = false
 			b.mu.Unlock()
-			time.Sleep(2 * time.Minute)
+			pass(2 * time.Minute)
 			posts, rows := b.seen()
 			if !slices.Equal(rows, []string{"h0", "h1", "h2"}) || !slices.Equal(posts, []string{"trouble:row:h0", "mended:row:h0"}) {
 				t.Errorf("rows %v, posts %v", rows, posts)
