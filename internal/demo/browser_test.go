@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -84,10 +86,14 @@ func open(t testing.TB, url string, width, height int64) *tab {
 		t.Fatalf("starting Chromium: %v", chromium.err)
 	}
 	ctx, end := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
-	t.Cleanup(end)
+	var watching sync.WaitGroup
+	t.Cleanup(func() {
+		end()
+		watching.Wait()
+	})
 	p := &tab{t: t, ctx: ctx}
 	console := chromedp.Console(ctx)
-	go func() {
+	watching.Go(func() {
 		for m, err := range console {
 			if err != nil {
 				return
@@ -97,7 +103,18 @@ func open(t testing.TB, url string, width, height int64) *tab {
 				t.Errorf("the page's console: %s", m.String())
 			}
 		}
-	}()
+	})
+	requests := chromedp.Events(ctx, network.RequestWillBeSent)
+	watching.Go(func() {
+		for r, err := range requests {
+			if err != nil {
+				return
+			}
+			if !strings.HasPrefix(r.Request.URL, url) && !strings.HasPrefix(r.Request.URL, "data:") {
+				t.Errorf("the page asks for %s", r.Request.URL)
+			}
+		}
+	})
 	p.do(chromedp.EmulateViewport(width, height))
 	p.do(chromedp.Navigate(url))
 	p.until(`document.querySelector('main')`)
