@@ -13,9 +13,9 @@ const (
 	// duplicatesLife is for how long at least finished commands and delivered
 	// effects are kept, so that a second copy of one is recognised.
 	duplicatesLife = 24 * time.Hour
-	// pruneAtOnce is how much is removed in one transaction, so that commands
-	// don't wait long for their turn, however much there is to remove.
-	pruneAtOnce = 1000
+	// pruneAtOnce is how many of each are removed in one transaction, so that
+	// commands don't wait long for their turn, however much there is to remove.
+	pruneAtOnce = 500
 )
 
 // Prune erases the response URLs that are too old for Slack to take anything
@@ -30,32 +30,30 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	if latest := now.Add(-duplicatesLife); before.After(latest) {
 		before = latest
 	}
-	err := s.change(ctx, "tidy up", func(t *tx) error {
-		_, err := t.exec(`UPDATE command SET response_url = '' WHERE response_url <> '' AND at < $1`, now.Add(-urlLife).UnixMilli())
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, remove := range []string{
-		`DELETE FROM command WHERE id IN (
-			SELECT id FROM command WHERE outcome <> '' AND finished < $1
-				AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.command = command.id AND o.done = 0)
-			ORDER BY finished LIMIT $2)`,
-		`DELETE FROM outbox WHERE effect IN (
-			SELECT effect FROM outbox WHERE done <> 0 AND done < $1 AND given_up = 0
-				AND NOT EXISTS (SELECT 1 FROM holding h WHERE h.id = outbox.holding AND h.ended = 0)
-				AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.done = 0 AND (o.edits = outbox.effect OR o.thread = outbox.effect))
-			ORDER BY done LIMIT $2)`,
-	} {
-		for removed := int64(pruneAtOnce); removed == pruneAtOnce; {
-			err := s.change(ctx, "tidy up", func(t *tx) (err error) {
-				removed, err = t.exec(remove, before.UnixMilli(), pruneAtOnce)
+	for more := true; more; {
+		err := s.change(ctx, "tidy up", func(t *tx) error {
+			if _, err := t.exec(`UPDATE command SET response_url = '' WHERE response_url <> '' AND at < $1`, now.Add(-urlLife).UnixMilli()); err != nil {
 				return err
-			})
+			}
+			commands, err := t.exec(`
+				DELETE FROM command WHERE id IN (
+					SELECT id FROM command WHERE outcome <> '' AND finished < $1
+						AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.command = command.id AND o.done = 0)
+					ORDER BY finished LIMIT $2)`, before.UnixMilli(), pruneAtOnce)
 			if err != nil {
 				return err
 			}
+			effects, err := t.exec(`
+				DELETE FROM outbox WHERE effect IN (
+					SELECT effect FROM outbox WHERE done <> 0 AND done < $1 AND given_up = 0
+						AND NOT EXISTS (SELECT 1 FROM holding h WHERE h.id = outbox.holding AND h.ended = 0)
+						AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.done = 0 AND (o.edits = outbox.effect OR o.thread = outbox.effect))
+					ORDER BY done LIMIT $2)`, before.UnixMilli(), pruneAtOnce)
+			more = commands == pruneAtOnce || effects == pruneAtOnce
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
