@@ -2,7 +2,7 @@
 
 import {html, nothing} from './lit/lit-html.js';
 import {live} from './lit/directives/live.js';
-import {attempt, changed, myself, post, shown, ui} from './state.js';
+import {attempt, changed, myself, post, shown} from './state.js';
 import {timeWithSeconds} from './time.js';
 
 const lines = () => shown.google.document.tabs[0].lines ?? [];

@@ -19,8 +19,9 @@ const visible = (c, id) => (c.messages ?? []).filter((m) => !m.ephemeral_to || m
 // direct is a person's direct message with the app, if there is one yet.
 const direct = (id) => channels().find((c) => c.direct === id);
 
-// place is the channel that one looks at.
-export const place = () => channels().find((c) => c.id === (ui.places[ui.me] ?? shown.demo.channel));
+// place is the channel that one looks at. One that was just opened may be yet to
+// be streamed.
+export const place = () => channels().find((c) => c.id === ui.places[ui.me]) ?? channels().find((c) => c.id === shown.demo.channel);
 
 // go looks at a channel.
 function go(id) {
@@ -52,8 +53,7 @@ const last = (c) => c.messages?.at(-1)?.ts ?? '0';
 // page was opened, everybody has seen.
 export function markRead() {
   began ||= channels().map(last).sort().at(-1);
-  const c = place();
-  if (c) read.set(key(ui.me, c), last(c));
+  read.set(key(ui.me, place()), last(place()));
 }
 
 const unread = (person, c) => visible(c, person).filter((m) => m.user !== person && m.ts > (read.get(key(person, c)) ?? began));
