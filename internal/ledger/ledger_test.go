@@ -51,7 +51,7 @@ var behaviours = []struct {
 	{"reading beside a writer", testReadOnly},
 	{"eight stores start at once", testConcurrentStarts},
 	{"the end of a context ends the wait", testContext},
-	{"32 goroutines do everything at once", testEverythingAtOnce},
+	{"8 goroutines do everything at once", testEverythingAtOnce},
 }
 
 func TestSQLite(t *testing.T) {
@@ -1162,13 +1162,13 @@ func testContext(t *testing.T, url string) {
 
 func testEverythingAtOnce(t *testing.T, url string) {
 	stores := []*Store{open(t, url, "a"), open(t, url, "b")}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var wg sync.WaitGroup
-	for g := range 32 {
+	for g := range 8 {
 		s := stores[g%2]
 		wg.Go(func() {
-			for i := range 3 {
+			for i := range 12 {
 				id := fmt.Sprintf("e-%d-%d", g, i)
 				_, err := s.Accept(ctx, deploytoken.Command{ID: id, Document: doc, At: start})
 				if err != nil {
