@@ -20,12 +20,16 @@ const restoredSummary = "ended at an unknown time: the bot's store was restored 
 // newOperation returns the ID of a write that is decided on a record with seq.
 func newOperation(seq int64) string { return strconv.FormatInt(seq, 10) + "-" + newID() }
 
+// maxSeq is more than any record gets to: whoever may edit the document might
+// put a mark of their own making there.
+const maxSeq = 1 << 53
+
 // decidedOn returns the Seq of the record that an operation was decided on; -1
 // where its ID has none.
 func decidedOn(operation string) int64 {
 	n, _, found := strings.Cut(operation, "-")
 	seq, err := strconv.ParseInt(n, 10, 64)
-	if !found || err != nil {
+	if !found || err != nil || seq < 0 || seq > maxSeq {
 		return -1
 	}
 	return seq
