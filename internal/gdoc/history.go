@@ -116,6 +116,9 @@ func (h *History) Append(ctx context.Context, e deploytoken.Entry) error {
 		return err
 	}
 	err = h.update(ctx, h.appendRequests(t, e, nil))
+	if err == nil {
+		h.headed(t)
+	}
 	if err == nil || !isBadRequest(err) {
 		return h.explainWrite(err)
 	}

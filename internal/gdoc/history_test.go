@@ -129,6 +129,19 @@ func TestAppendIsOneCall(t *testing.T) {
 	}
 }
 
+// TestHeadersOnce: a read that lags behind the first row brings no second
+// headers.
+func TestHeadersOnce(t *testing.T) {
+	l := startGoogle(t)
+	s, h := l.spreadsheet(t, HistoryConfig{})
+	s.StaleReads(time.Hour)
+	appendEntry(t, h, entry("e1"))
+	appendEntry(t, h, entry("e2"))
+	if rows := s.Rows(""); len(rows) != 3 || rows[2][len(headers)-1] != "e2" {
+		t.Errorf("the rows are %q", rows)
+	}
+}
+
 func TestColumnsLeftAlone(t *testing.T) {
 	l := startGoogle(t)
 	s, h := l.spreadsheet(t, HistoryConfig{Columns: []string{"name", "", "released", "entry"}, Sheet: "Deploys 'n' all"},

@@ -62,6 +62,17 @@ func (h *History) look(ctx context.Context) (tab, error) {
 	return t, nil
 }
 
+// headed notes that the tab has its headers now: a read that lags behind may
+// still show an empty one.
+func (h *History) headed(t tab) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t.empty {
+		t.empty = false
+		h.last = &t
+	}
+}
+
 // forget has the tab looked up again.
 func (h *History) forget() {
 	h.mu.Lock()
