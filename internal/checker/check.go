@@ -123,7 +123,7 @@ func (a *accounting) answers() {
 			first, next := finals[i-1], finals[i]
 			if next.Told != first.Told {
 				a.wrong(next.At, RuleAnswered, "%s was answered twice: %q, then %q", o, first.Text, next.Text)
-			} else if !a.doublesBetween(first.At.Add(-time.Second), next.At) {
+			} else if !a.doublesBetween(first.At.Add(-time.Second), next.At) && !a.claimLostAround(next.At) {
 				a.wrong(next.At, RuleAnswered, "%s was answered twice with nothing that explains it: %q", o, next.Text)
 			}
 		}

@@ -84,7 +84,12 @@ func (t *team) disturb(ctx context.Context, r *rand.Rand) error {
 		case n < 108:
 			t.faultGoogle([]google.Operation{google.SheetsBatchUpdate, google.SheetsBatchUpdate, google.SheetsValuesGet}[r.IntN(3)], r)
 		case n < 112:
-			t.sheet.StaleReads(time.Duration(r.IntN(1500)) * time.Millisecond)
+			// Where the tab still looks empty to another process than the one
+			// that wrote its first row, the headers come once more.
+			if len(t.sheet.Rows("")) > 1 {
+				t.sheet.StaleReads(time.Duration(r.IntN(1500)) * time.Millisecond)
+				t.disrupted("stale reads", false)
+			}
 		case n < 120:
 			_ = t.google.SetBehavior(google.Behavior{
 				MismatchStatus:  []string{"FAILED_PRECONDITION", "INVALID_ARGUMENT"}[r.IntN(2)],
