@@ -367,7 +367,6 @@ func (t *team) newOperation(p Person, k Kind) *Operation {
 	n := len(t.operations) + 1
 	o := &Operation{Number: n, Person: p, Kind: k, Words: fmt.Sprintf("job-%d", n), Room: fmt.Sprintf("C1ROOM%04d", n)}
 	t.operations = append(t.operations, o)
-	t.rooms[o.Room] = append(t.rooms[o.Room], o)
 	return o
 }
 
@@ -377,6 +376,7 @@ func (t *team) ask(ctx context.Context, o *Operation) error {
 		return err
 	}
 	t.mu.Lock()
+	t.rooms[o.Room] = append(t.rooms[o.Room], o)
 	o.Asked = time.Now()
 	t.mu.Unlock()
 	said := string(o.Kind)
