@@ -199,21 +199,3 @@ func TestRestoredMidCommand(t *testing.T) {
 		}
 	})
 }
-
-func TestDecidedOn(t *testing.T) {
-	for operation, want := range map[string]int64{
-		newOperation(7):         7,
-		"0-x":                   0,
-		"12-a-b":                12,
-		"x":                     -1,
-		"12":                    -1,
-		"-1-x":                  -1,
-		"9007199254740992-x":    maxSeq,
-		"9223372036854775807-x": -1,
-		"9223372036854775808-x": -1,
-	} {
-		if got := decidedOn(operation); got != want {
-			t.Errorf("decidedOn(%q) = %d, want %d", operation, got, want)
-		}
-	}
-}
