@@ -37,7 +37,13 @@
 //
 // internal/ledger keeps it all in SQLite or PostgreSQL. internal/kingfisher
 // looks at what runs on the Kingfisher server. internal/config reads the
-// configuration. internal/sandbox has local servers that speak the protocols of
-// Slack, Google and Kingfisher. internal/app wires all of it together for
-// cmd/bot.
+// configuration. internal/app wires all of it together for cmd/bot.
+//
+// Beside the bot itself: internal/doctor tries what it depends on,
+// internal/guard runs a command only while somebody holds the token, and
+// internal/preflight looks at the deployment repositories. internal/sandbox has
+// local servers that speak the protocols of Slack, Google and Kingfisher;
+// internal/demo runs the bot against them, with a page in the browser; and
+// internal/checker holds what people were told, under faults, to what the
+// document held.
 package deploytoken
