@@ -95,6 +95,7 @@ func defaultInboundTiming() inboundTiming {
 // was done: Slack may deliver a command twice, and another replica do it.
 const (
 	turnedDownFull     = "I have too much to do to take that in just now. If you hear no more from me within a minute, try again."
+	turnedDownShare    = "I am still working on what you asked for before. If you hear no more from me within a minute, try again."
 	turnedDownStopping = "I am being restarted, and can't take that in just now. If you hear no more from me within a minute, try again."
 	turnedDownStore    = "I can't take that in just now. If you hear no more from me within a minute, try again."
 	turnedDownLate     = "I can't tell whether I have taken that in. If I have, you will hear from me; look at /deploy-token status before you try again."
@@ -115,7 +116,7 @@ type Inbound struct {
 	responder *Responder
 	reads     *recentIDs // envelopes that only read; the store knows the others
 
-	places   chan struct{} // one taken by each request, from its coming to its end
+	places   *places       // one taken by each request, from its coming to its end
 	accepts  chan struct{} // one taken by each Commands.Accept
 	intake   *lanes        // by person: record and acknowledge
 	work     *lanes        // by person: commands, and what is quickly read
@@ -152,7 +153,7 @@ func NewInbound(config InboundConfig) *Inbound {
 		timing:    defaultInboundTiming(),
 		responder: NewResponder(),
 		reads:     newRecentIDs(1024),
-		places:    make(chan struct{}, capacity),
+		places:    newPlaces(capacity),
 		accepts:   make(chan struct{}, capacity),
 		// A store that hangs must not hold up the acknowledgements of others.
 		intake:   newLanes(capacity, capacity),
@@ -291,14 +292,13 @@ func (in *Inbound) Shutdown(ctx context.Context) error {
 // receive takes one envelope in. It does not block the connection's reader.
 func (in *Inbound) receive(e *envelope) {
 	r := in.parse(e)
-	select {
-	case in.places <- struct{}{}:
-	default:
-		in.turnDown(e, r, turnedDownFull)
+	person := orElse(r.Person, e.ID)
+	if why := in.places.take(person); why != "" {
+		in.turnDown(e, r, why)
 		return
 	}
-	leave := func() { <-in.places }
-	if !in.intake.submit(orElse(r.Person, e.ID), func() { in.takeIn(e, r, leave) }) {
+	leave := func() { in.places.leave(person) }
+	if !in.intake.submit(person, func() { in.takeIn(e, r, leave) }) {
 		leave()
 		in.turnDown(e, r, turnedDownStopping)
 	}

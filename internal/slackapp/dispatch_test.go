@@ -692,11 +692,41 @@ func TestRunWaitsForSlack(t *testing.T) {
 // TestTurnedDownPromisesNothing: a command may come twice, to two replicas, so
 // the one that turns it down can't say what the other does.
 func TestTurnedDownPromisesNothing(t *testing.T) {
-	for _, said := range []string{turnedDownFull, turnedDownStopping, turnedDownStore, turnedDownLate, accessUnknown} {
+	for _, said := range []string{turnedDownFull, turnedDownShare, turnedDownStopping, turnedDownStore, turnedDownLate, accessUnknown} {
 		for _, promise := range []string{"nothing", "not done", "did not", "was not"} {
 			if strings.Contains(strings.ToLower(said), promise) {
 				t.Errorf("says what it can't know: %q", said)
 			}
 		}
 	}
+}
+
+// TestShare: who asks without end is turned down, and the others are not.
+func TestShare(t *testing.T) {
+	release := make(chan struct{})
+	r := runInbound(t, func(config *InboundConfig, c *recordedCommands) {
+		config.Workers, config.Queue = 2, 6
+		c.do = func(context.Context, deploytoken.Command) { <-release }
+	})
+	for i := range 3 {
+		r.slack.slash(r.conn, fmt.Sprintf("e%d", i), "U1", "/deploy-token", "take")
+		want := ""
+		if i == 2 {
+			want = turnedDownShare
+		}
+		if a := r.conn.ack(); a.said() != want {
+			t.Errorf("%s: acknowledged with %+v", a.ID, a.Payload)
+		}
+	}
+	r.slack.slash(r.conn, "other", "U2", "/deploy-token", "take")
+	if a := r.conn.ack(); a.Payload != nil {
+		t.Errorf("another person: acknowledged with %+v", a.Payload)
+	}
+	close(release)
+	eventually(t, "what was taken in is done", func() bool { return len(strings.Fields(r.commands.doneIDs())) == 3 })
+	eventually(t, "all have left", func() bool {
+		r.places.mu.Lock()
+		defer r.places.mu.Unlock()
+		return len(r.places.byPerson) == 0 && r.places.taken == 0
+	})
 }
