@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -41,6 +42,14 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	// What the tests start inherits the signals that are ignored here, as they
+	// are under nohup or in the background of a script; not those that are caught.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
+	go func() {
+		<-caught
+		os.Exit(1)
+	}()
 	code := m.Run()
 	if built.path != "" {
 		os.RemoveAll(filepath.Dir(built.path))
