@@ -43,6 +43,10 @@ func Checks() []string { return []string{CheckScrapyd, CheckTmux, CheckPostgres}
 
 // A Finding is one thing that somebody runs on the Kingfisher server.
 type Finding struct {
+	// ID identifies the work: it is the same in each report for as long as the
+	// work lasts, and is never used again for another's. "" where it can't be
+	// told.
+	ID string
 	// Owner is the best mark of whose work it is: a Unix user, a session
 	// name's initials, a database user, a client's address. "" where unknown.
 	Owner string
@@ -74,6 +78,9 @@ type CheckResult struct {
 	// Reason says, in a sentence for people, why the state is Unknown and what
 	// to do about it. Where it isn't empty beside another state, it is a remark.
 	Reason string
+	// Partial is whether anything could not be looked at, also where the state
+	// is Busy: then there may be more than was found.
+	Partial bool
 	// Findings holds what blocks first, then by age, the oldest first.
 	Findings []Finding
 }

@@ -19,7 +19,70 @@ const (
 	KindStillWorking Kind = "still-working"
 	// KindClaim says that the name in the document means the asker.
 	KindClaim Kind = "claim"
+
+	// KindTakeOutOfTurn is KindTake though somebody else has the turn.
+	KindTakeOutOfTurn Kind = "take-out-of-turn"
+	// KindTakeAnyway is KindTake for the deployment that Subject names, without
+	// the consent of those whose work it would interrupt.
+	KindTakeAnyway Kind = "take-anyway"
+	// KindTakeWithoutPostgres is KindTake for the deployment that Subject names,
+	// which doesn't restart PostgreSQL.
+	KindTakeWithoutPostgres Kind = "take-without-postgres"
+
+	// KindWait joins the waitlist. Words are what for.
+	KindWait Kind = "wait"
+	// KindLeave leaves it.
+	KindLeave Kind = "leave"
+
+	// KindGive offers the asker's holding to the person whom Subject names.
+	KindGive Kind = "give"
+	// KindAccept takes the token over by the offer that Subject names.
+	KindAccept Kind = "accept"
+	// KindDecline declines that offer.
+	KindDecline Kind = "decline"
+
+	// KindForce asks to release somebody else's holding, which is to be
+	// confirmed. Words are why.
+	KindForce Kind = "force-release"
+	// KindForceConfirmed confirms it: Holding is the holding that was shown, and
+	// Subject the KindForce command or "". Words are why, where that has none.
+	KindForceConfirmed Kind = "force-release-confirmed"
+
+	// KindConsent asks the owners of what runs on Kingfisher, for the deployment
+	// that Subject names, or for none that takes the token yet.
+	KindConsent Kind = "consent"
+	// KindAgree says that what the question in Subject asks about may be
+	// interrupted.
+	KindAgree Kind = "agree"
+	// KindAskToWait says that it may not, before Until. Words are why.
+	KindAskToWait Kind = "ask-to-wait"
+	// KindWatch asks to be told when Kingfisher is idle; with Subject
+	// WatchFree, and the token free.
+	KindWatch Kind = "watch"
+	// KindUnwatch asks not to be told any more.
+	KindUnwatch Kind = "unwatch"
+	// KindPrefer says where the asker's reminders come: Subject is
+	// RemindInChannel or RemindDirectly.
+	KindPrefer Kind = "prefer"
 )
+
+// Subjects that are no ID.
+const (
+	// WatchFree is the Subject of a KindWatch that waits for the token, too.
+	WatchFree = "free"
+	// RemindInChannel and RemindDirectly are the Subjects of a KindPrefer.
+	RemindInChannel = "channel"
+	RemindDirectly  = "direct"
+)
+
+// takes reports whether the command takes the token where it is free.
+func (k Kind) takes() bool {
+	switch k {
+	case KindTake, KindTakeOutOfTurn, KindTakeAnyway, KindTakeWithoutPostgres:
+		return true
+	}
+	return false
+}
 
 // A Command is what one person asked of the bot, in plain terms.
 type Command struct {
@@ -37,6 +100,11 @@ type Command struct {
 	// Holding is the ID of the holding that it is about: what the button was
 	// for, or the one that lasted when it came. "" where none was known.
 	Holding string
+	// Subject is what else it is about, by its kind: the ID of a deployment, an
+	// offer, a question, a person or an earlier command. "" for nothing.
+	Subject string
+	// Until is how long what it asks for is to last; zero where it doesn't say.
+	Until time.Time
 	// ChannelID is the Slack channel where it was said.
 	ChannelID string
 	// ResponseURL is where Slack takes the answer, for 30 minutes. It is a
@@ -96,4 +164,46 @@ const (
 	OutcomeRefused Outcome = "refused"
 	// OutcomeFailed: the bot failed; nothing more of the command is done.
 	OutcomeFailed Outcome = "failed"
+
+	// OutcomeOutOfTurn: the token is free, but it is another's turn to take it:
+	// the notice's Matter is that waiter. The asker may take it all the same.
+	OutcomeOutOfTurn Outcome = "out-of-turn"
+	// OutcomeBusy: the token is free, but a deployment would interrupt, or might,
+	// what runs on Kingfisher: the notice's Matter is the deployment, with what
+	// was found. Nothing was taken yet.
+	OutcomeBusy Outcome = "busy"
+	// OutcomeWaiting: the asker is on the waitlist; the notice's Matter is their
+	// place, and Number their position from 1.
+	OutcomeWaiting Outcome = "waiting"
+	// OutcomeLeft: the asker is no longer on the waitlist.
+	OutcomeLeft Outcome = "left"
+	// OutcomeNotWaiting: the asker wasn't on it.
+	OutcomeNotWaiting Outcome = "not-waiting"
+	// OutcomeOffered: the token is offered; the notice's Matter is the offer.
+	OutcomeOffered Outcome = "offered"
+	// OutcomeHandedOver: the asker holds the token now, by the offer that the
+	// notice's Matter is.
+	OutcomeHandedOver Outcome = "handed-over"
+	// OutcomeDeclined: the offer is declined.
+	OutcomeDeclined Outcome = "declined"
+	// OutcomeConfirm: the release of another's holding is to be confirmed.
+	OutcomeConfirm Outcome = "confirm"
+	// OutcomeForced: another's holding has ended, by this command.
+	OutcomeForced Outcome = "forced"
+	// OutcomeConsentAsked: the owners are asked; the notice's Matter is the
+	// deployment.
+	OutcomeConsentAsked Outcome = "consent-asked"
+	// OutcomeNothingRuns: there is nobody to ask, as nothing runs that a
+	// deployment would interrupt; the notice's Matter is the deployment.
+	OutcomeNothingRuns Outcome = "nothing-runs"
+	// OutcomeAnswered: the answer to a question is recorded; the notice's Matter
+	// is the question.
+	OutcomeAnswered Outcome = "answered"
+	// OutcomeWatching: the asker will be told; the notice's Matter is the watch.
+	OutcomeWatching Outcome = "watching"
+	// OutcomeUnwatched: the asker won't be told.
+	OutcomeUnwatched Outcome = "unwatched"
+	// OutcomePreferred: it is recorded where the asker's reminders come; the
+	// notice's Matter is the preference.
+	OutcomePreferred Outcome = "preferred"
 )

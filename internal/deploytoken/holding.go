@@ -25,6 +25,9 @@ type Holding struct {
 	Ended time.Time
 	// EndedByHand is whether it ended by someone's editing the document.
 	EndedByHand bool
+	// EndedBy is the Slack user ID of whoever released it for its holder; ""
+	// where the holder did, or it ended otherwise.
+	EndedBy string
 	// Summary is what was done, as told on release.
 	Summary string
 	// Consent says who agreed to be interrupted.

@@ -38,6 +38,15 @@ type Intent struct {
 	// EndsByHand is whether that holding had already ended by someone's
 	// editing the document, before the write.
 	EndsByHand bool
+	// Deployment, if not nil, is what Began is held for, recorded when it lands.
+	Deployment *Deployment
+	// Offer is the ID of the offer by which Began takes Ends over; "" for none.
+	Offer string
+	// Asker is the name of who asked for it, and Force whether they release
+	// another's holding; Why says why.
+	Asker string
+	Force bool
+	Why   string
 	// NotAfter is the time after which it must not land any more; zero for
 	// never.
 	NotAfter time.Time
@@ -67,6 +76,8 @@ type Record struct {
 	Unclear string
 	// PendingRows counts the history entries that are still to be written.
 	PendingRows int
+	// Matters are what people have going that is not over.
+	Matters Matters
 }
 
 // A Change is what one transaction makes of the record: all of it or nothing.
@@ -103,6 +114,8 @@ type Change struct {
 	SeqAfter int64
 	// SetUnclear replaces the record's Unclear, if not nil.
 	SetUnclear *string
+	// Put are inserted, or replace what has the same kind and ID.
+	Put []Matter
 	// Effects are inserted.
 	Effects []Effect
 	// Audit are the events to keep for good.
@@ -151,6 +164,9 @@ type Ledger interface {
 	Command(ctx context.Context, id string) (*Command, Outcome, error)
 	// Holding returns a holding by ID; nil where there is none.
 	Holding(ctx context.Context, id string) (*Holding, error)
+	// Matter returns what people had going, also if it is over; nil where there
+	// is none, or it was over so long ago that it was removed.
+	Matter(ctx context.Context, document string, ref MatterRef) (Matter, error)
 	// OpenIntent opens the intent, owned by this owner until ttl has passed,
 	// and returns it with its Epoch. The command must be unfinished and
 	// claimed by this owner, and the record's Seq must be seq.

@@ -39,6 +39,61 @@ const (
 	// NoticeMended says in the message of the trouble, which Edits names, that
 	// it is over.
 	NoticeMended NoticeKind = "mended"
+	// NoticeHandedOver tells the channel that Holding has begun as its holder
+	// accepted Previous's offer, which ended by that.
+	NoticeHandedOver NoticeKind = "handed-over"
+	// NoticeForceReleased tells the channel that PersonID, called Name, has
+	// released Holding for its holder: Detail is why.
+	NoticeForceReleased NoticeKind = "force-released"
+	// NoticeForced tells the holder of Holding so, by direct message.
+	NoticeForced NoticeKind = "forced"
+
+	// NoticeTurn tells a person that the token is free and it is their turn:
+	// Matter is the Waiter.
+	NoticeTurn NoticeKind = "turn"
+	// NoticeTurnOver says in the message of the turn, which Edits names, that
+	// it is over: Matter is the Waiter, and Token what the document said.
+	NoticeTurnOver NoticeKind = "turn-over"
+	// NoticeForgotten tells a person who waits that Holding seems to have been
+	// forgotten, and offers them to release it for its holder.
+	NoticeForgotten NoticeKind = "forgotten"
+
+	// NoticeOffered offers Holding to a person: Matter is the Offer.
+	NoticeOffered NoticeKind = "offered"
+	// NoticeOfferOver says in the message of the offer, which Edits names, what
+	// became of it.
+	NoticeOfferOver NoticeKind = "offer-over"
+	// NoticeOfferAnswered tells who made the offer what became of it.
+	NoticeOfferAnswered NoticeKind = "offer-answered"
+
+	// NoticeLooking tells the asker of Command, where its answer will stand,
+	// that the busy checks are being made.
+	NoticeLooking NoticeKind = "looking"
+	// NoticeQuestion asks whoever it goes to for their consent: Matter is the
+	// Question. With Edits, it replaces an earlier state of it.
+	NoticeQuestion NoticeKind = "question"
+	// NoticeConsent tells a deployer who has answered what: Matter is the
+	// Deployment. With Edits, it replaces an earlier state of it.
+	NoticeConsent NoticeKind = "consent"
+	// NoticeConsentNews tells a deployer in a message of its own what has come
+	// of asking: Matter is the Deployment, whose News says it.
+	NoticeConsentNews NoticeKind = "consent-news"
+	// NoticeDeploying tells a person that a deployment to Kingfisher is under way
+	// that would interrupt, or may, what they run: Works. Matter is the
+	// Deployment.
+	NoticeDeploying NoticeKind = "deploying"
+	// NoticeDeployed tells a person who was asked or told of a deployment that
+	// it is over: Holding is its holding; Matter is the Deployment.
+	NoticeDeployed NoticeKind = "deployed"
+	// NoticeNewWork tells the holder of Holding what has been started on
+	// Kingfisher meanwhile: Works.
+	NoticeNewWork NoticeKind = "new-work"
+	// NoticeWatched tells a person that what they waited for is so: Matter is the
+	// Watch.
+	NoticeWatched NoticeKind = "watched"
+	// NoticeWatchEnded tells them that the bot looks no longer.
+	NoticeWatchEnded NoticeKind = "watch-ended"
+
 	// NoticeRow is Holding's row of the history, for the spreadsheet.
 	NoticeRow NoticeKind = "row"
 	// NoticeSweep looks once more whether Holding's row stands there twice.
@@ -61,11 +116,18 @@ type Notice struct {
 	Token *Token `json:"token,omitempty"`
 	// PersonID is the Slack user ID of whoever caused it.
 	PersonID string `json:"person,omitempty"`
+	// Name is that person's name, where it is told to others.
+	Name string `json:"name,omitempty"`
+	// Matter refers to what else it tells of.
+	Matter *MatterRef `json:"matter,omitempty"`
+	// Works is what it tells of that runs on Kingfisher.
+	Works []Work `json:"works,omitempty"`
 	// Editor is the name of the document's last editor, where it is known.
 	Editor string `json:"editor,omitempty"`
 	// Detail is a sentence for people.
 	Detail string `json:"detail,omitempty"`
-	// Number counts the reminders of a holding, from 1.
+	// Number counts the reminders of a holding, or is a position in the
+	// waitlist, from 1.
 	Number int `json:"number,omitempty"`
 	// Until is when reminders begin again.
 	Until time.Time `json:"until,omitzero"`
@@ -134,6 +196,9 @@ type Delivery struct {
 	// Holding and Previous are the notice's holdings as they are now; nil
 	// where it names none.
 	Holding, Previous *Holding
+	// Matter is what the notice's Matter refers to, as it is now; nil where it
+	// refers to nothing, or that is no longer known.
+	Matter Matter
 	// Command is the command that the notice answers, as recorded; nil where
 	// it answers none. Its ResponseURL is "" once used up.
 	Command *Command

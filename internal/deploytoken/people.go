@@ -1,6 +1,9 @@
 package deploytoken
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Person is a member of the team's Slack workspace.
 type Person struct {
@@ -11,6 +14,8 @@ type Person struct {
 	Name string
 	// Handle is the Slack user name, without the @.
 	Handle string
+	// Zone is the time zone that they have set in Slack; nil where unknown.
+	Zone *time.Location
 }
 
 // A Directory knows the people.
@@ -24,4 +29,11 @@ type Directory interface {
 	// it can't be told; none if it fits nobody.
 	// Errors: ErrUnavailable, ErrMisconfigured.
 	Match(ctx context.Context, name string) ([]Person, error)
+	// Member reports whether a person may use the bot.
+	// Errors: ErrUnavailable, ErrMisconfigured.
+	Member(ctx context.Context, id string) (bool, error)
+	// Group returns the people in a Slack user group, bots and deleted accounts
+	// aside, in the order of their IDs.
+	// Errors: ErrUnavailable, ErrMisconfigured.
+	Group(ctx context.Context, group string) ([]Person, error)
 }

@@ -160,6 +160,8 @@ type Status struct {
 	Holding *Holding
 	// PendingRows counts history entries that are still to be written.
 	PendingRows int
+	// Matters are what people have going that is not over.
+	Matters Matters
 	// Changing is whether a write of the bot is under way, or may still land.
 	Changing bool
 	// Link is the document's address.
