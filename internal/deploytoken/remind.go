@@ -32,7 +32,7 @@ func (s *Service) remindOnce(ctx context.Context, quietUntil time.Time) error {
 	if err != nil || !remindable(record, s.clock(), s.quietFor) {
 		return err
 	}
-	if len(record.Matters.Waiters) == 0 && !atWork(s.clock(), s.zoneOf(ctx, record.Holding.PersonID)) {
+	if len(record.Matters.Waiters) == 0 && !s.atWork(ctx, record.Holding.PersonID) {
 		return nil
 	}
 	reading, err := s.read(ctx, s.clock())
@@ -103,26 +103,12 @@ func forgotten(h Holding, now time.Time, staleAfter time.Duration) bool {
 	return now.Sub(h.Since) >= forgottenAfter*staleAfter && h.Reminders > forgottenReminders
 }
 
-// zoneOf returns the person's time zone, or the configured one where it isn't
-// known.
-func (s *Service) zoneOf(ctx context.Context, person string) *time.Location {
-	if person != "" {
-		if p, err := s.person(ctx, person); err == nil && p.Zone != nil {
-			return p.Zone
-		}
+// atWork reports whether it is within the person's working hours, by the clock
+// of their time zone; where that isn't known, it may be.
+func (s *Service) atWork(ctx context.Context, person string) bool {
+	if person == "" || s.workingHours == nil {
+		return true
 	}
-	return s.zone
-}
-
-// Working hours, by a person's own clock, from Monday to Friday.
-const (
-	workBegins = 9
-	workEnds   = 18
-)
-
-// atWork reports whether t is within somebody's working hours in their zone.
-func atWork(t time.Time, zone *time.Location) bool {
-	t = t.In(zone)
-	day := t.Weekday()
-	return day != time.Saturday && day != time.Sunday && t.Hour() >= workBegins && t.Hour() < workEnds
+	p, err := s.person(ctx, person)
+	return err != nil || p.Zone == nil || s.workingHours(s.clock().In(p.Zone))
 }

@@ -56,6 +56,7 @@ type Service struct {
 	consentGroup string
 	forceGroup   string
 	turn         time.Duration
+	workingHours func(time.Time) bool
 
 	// looking holds one token: whoever has it makes the busy checks, and has
 	// the report of them and when they began.
@@ -100,10 +101,12 @@ type Config struct {
 	// ForceGroup is the Slack user group that may release another's holding; ""
 	// for everybody who may use the bot.
 	ForceGroup string
+	// WorkingHours reports whether a time, in a person's own zone, is one at which
+	// they may be reminded though nobody waits for the token; nil for any.
+	WorkingHours func(time.Time) bool
 	// Turn is how long the next in line keeps the turn; 10 minutes where 0.
 	Turn time.Duration
-	// Zone is the time zone of what is written into the history, and of people
-	// who have set none; UTC where nil.
+	// Zone is the time zone of what is written into the history; UTC where nil.
 	Zone *time.Location
 	// Clock tells the time; time.Now where nil.
 	Clock func() time.Time
@@ -136,6 +139,7 @@ func New(c Config) *Service {
 		consentGroup: c.ConsentGroup,
 		forceGroup:   c.ForceGroup,
 		turn:         cmp.Or(c.Turn, 10*time.Minute),
+		workingHours: c.WorkingHours,
 		looking:      make(chan struct{}, 1),
 
 		writer:   make(chan struct{}, 1),

@@ -170,6 +170,18 @@ func (d people) Match(ctx context.Context, name string) (found []deploytoken.Per
 	return found, nil
 }
 
+func (d people) Member(ctx context.Context, id string) (bool, error) { return d[id] != "", nil }
+
+func (d people) Group(ctx context.Context, group string) (found []deploytoken.Person, err error) {
+	for _, id := range groups[group] {
+		found = append(found, deploytoken.Person{ID: id, Name: d[id]})
+	}
+	return found, nil
+}
+
+// groups are the user groups, with the IDs of who is in them.
+var groups = map[string][]string{"SFORCE": {ann}, "SDATA": {zoe, ann}}
+
 // A team is a service with its ports, and what its people were told.
 type team struct {
 	*deploytoken.Service
