@@ -280,6 +280,7 @@ func (s *Service) landedChange(change *Change, i *Intent, record Record, c *Comm
 	change.Effects = append(change.Effects, Effect{Key: beganKey(begin.ID), Destination: s.channel, Notice: n})
 	taken(change, record.Matters.Waiters, begin, now)
 	if i.Deployment != nil {
+		change.Put = append(change.Put, &Look{Report: i.Deployment.Report})
 		begun(change, record, *i.Deployment, begin)
 	}
 	return outcome

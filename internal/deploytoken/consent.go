@@ -119,14 +119,18 @@ func (d Deployment) stand(works []Work, names map[string]string, unowned []strin
 			continue
 		}
 		answer, q := answerFor(w, questions, now)
-		if weight[answer] > weight[s.Answer] {
-			s.Answer, s.By, s.Until, s.Why = answer, "", time.Time{}, ""
-			if q != nil && q.AnswererID != q.OwnerID {
-				s.By = q.Answerer
-			}
+		by := ""
+		if q != nil && q.AnswererID != q.OwnerID {
+			by = q.Answerer
+		}
+		switch {
+		case weight[answer] > weight[s.Answer]:
+			s.Answer, s.By, s.Until, s.Why = answer, by, time.Time{}, ""
 			if answer == AnswerWait {
 				s.Until, s.Why = q.Until, q.Why
 			}
+		case answer == s.Answer && by != "" && !strings.Contains(s.By, by):
+			s.By += ", " + by
 		}
 	}
 	for _, s := range before {

@@ -105,7 +105,8 @@ type Standing struct {
 	Works []Work `json:"works"`
 	// Answer is theirs for all of it.
 	Answer Answer `json:"answer,omitempty"`
-	// By is the name of who answered, where that isn't the owner.
+	// By is the name of who answered, where that isn't the owner; several are
+	// separated by commas.
 	By string `json:"by,omitempty"`
 	// Until and Why are of AnswerWait.
 	Until time.Time `json:"until,omitzero"`
