@@ -25,8 +25,8 @@ const (
 // levels out: commands, matters, and delivered effects with their receipts. It
 // keeps whatever finished within the last 24 hours; what an undelivered effect
 // refers to; the effects that tell of a holding that lasts or of a matter that
-// is not over, but may be some day; and for good all holdings, audit events and
-// effects that were given up. It may be called often.
+// is not over, preferences and looks aside, which never are; and for good all
+// holdings, audit events and effects that were given up. It may be called often.
 // Errors: ErrUnavailable.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	now := s.now()
