@@ -987,8 +987,11 @@ func testPruneMuch(t *testing.T, url string) {
 				VALUES ($1, $2, 'take', 'U1', '', '', 'C1', '', '', 1, 'held', 1, '', 0)`, fmt.Sprint(i), doc); err != nil {
 				return err
 			}
-			if err := t.putMatter(doc, over(waiter(fmt.Sprint(i)), time.UnixMilli(1))); err != nil {
-				return err
+			// More of these, so that the rounds for the others are not enough.
+			for _, id := range []string{fmt.Sprint(i), fmt.Sprint(i, "b")} {
+				if err := t.putMatter(doc, over(waiter(id), time.UnixMilli(1))); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
