@@ -13,12 +13,16 @@ import (
 )
 
 // Spiders of Scrapyd and beside it, as ps shows them on a real server. They are
-// Python programs of the same names, which only sleep.
+// Python programs of the same names, which only sleep. Those beside it call
+// themselves what could be taken for the rest of a line in /proc.
 func TestSpidersOnARealServer(t *testing.T) {
 	need(t, "python3")
 	s := startServer(t, "", "")
 	s.run(`mkdir -p /tmp/lib/scrapyd /tmp/bin
-echo 'import time; time.sleep(5561)' | tee /tmp/lib/scrapyd/runner.py >/tmp/bin/scrapy
+echo 'import time; time.sleep(5561)' >/tmp/lib/scrapyd/runner.py
+cat >/tmp/bin/scrapy - /tmp/lib/scrapyd/runner.py <<'END'
+open('/proc/self/comm', 'wb').write(b'1) S 1\n2 (\xff) R')
+END
 : >/tmp/lib/scrapyd/__init__.py
 chmod -R a+rX /tmp/lib /tmp/bin`)
 	start := func(user, command string) string {
