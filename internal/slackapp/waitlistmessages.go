@@ -113,9 +113,9 @@ func (d teller) turn() (Message, bool) {
 	switch {
 	case w == nil:
 		return Message{}, false
-	case w.Why == deploytoken.WaiterLapsed, !w.Turn.IsZero() && !w.Turn.After(d.At):
+	case w.Why == deploytoken.WaiterLapsed, w.Left.IsZero() && !w.Turn.IsZero() && !w.Turn.After(d.At):
 		return d.turnOver()
-	case !w.Left.IsZero() || w.Turn.IsZero():
+	case !w.Left.IsZero(), w.Turn.IsZero():
 		return Message{}, false
 	}
 	lines := []line{{words("The deploy token is free, and it is your turn to take it, until "), moment(w.Turn), words(".")}}
