@@ -82,25 +82,24 @@ func settled(s deploytoken.Standing) bool {
 
 // standings says who has answered what, in at most limit characters.
 func standings(d *deploytoken.Deployment, limit int) []line {
-	var all []line
-	for _, s := range d.Standing {
-		all = append(all, standing(s))
+	kept, more := fit(d.Standing, limit, func(s deploytoken.Standing) int { return standing(s).size() })
+	var lines []line
+	for _, s := range kept {
+		lines = append(lines, standing(s))
 	}
-	kept, more := fit(all, limit, line.size)
 	if more == 0 {
-		return kept
+		return lines
 	}
-	agreed := 0
+	rest, open := "and "+count(more, "more", "more"), 0
 	for _, s := range d.Standing[len(kept):] {
-		if settled(s) {
-			agreed++
+		if !settled(s) {
+			open++
 		}
 	}
-	rest := "and " + count(more, "more", "more")
-	if agreed < more {
-		rest += fmt.Sprintf(", of whom %d have not agreed yet", more-agreed)
+	if open > 0 {
+		rest += fmt.Sprintf(", of whom %d did not agree so far", open)
 	}
-	return append(kept, line{words(rest)})
+	return append(lines, line{words(rest)})
 }
 
 // ownersName names the owner of a standing.
@@ -189,19 +188,22 @@ func workLine(w deploytoken.Work, owner line, public bool, now time.Time) line {
 // workList tells of what runs. Owner names the owner of each; nil for those that
 // are all the reader's.
 func workList(works []deploytoken.Work, owner func(deploytoken.Work) line, public bool, now time.Time) []line {
-	var all []line
-	for _, w := range works {
+	tell := func(w deploytoken.Work) line {
 		var whose line
 		if owner != nil {
 			whose = owner(w)
 		}
-		all = append(all, workLine(w, whose, public, now))
+		return workLine(w, whose, public, now)
 	}
-	kept, more := fit(all, maxWorks, line.size)
+	kept, more := fit(works, maxWorks, func(w deploytoken.Work) int { return tell(w).size() })
+	var lines []line
+	for _, w := range kept {
+		lines = append(lines, tell(w))
+	}
 	if more > 0 {
-		kept = append(kept, line{words("and " + count(more, "more", "more"))})
+		lines = append(lines, line{words("and " + count(more, "more", "more"))})
 	}
-	return kept
+	return lines
 }
 
 // markOf names the owner of what runs by their mark on the server.

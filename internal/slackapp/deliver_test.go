@@ -572,10 +572,11 @@ func worst(nasty string) map[string]Message {
 		d.Notice.Detail, d.Command.Words, d.Matter = nasty, nasty, nastily(d.Matter, nasty)
 		m["answer "+o] = tell(d)
 		m["late answer "+o] = tell(late(d))
-		d = late(d)
-		d.Now.Token, d.Now.Matters.Waiters = *freeToken, queue
-		m["late answer, waiting, "+o] = tell(d)
 	}
+	busy := late(answerOf(deploytoken.OutcomeBusy, deploytoken.KindTake, h, t))
+	busy.Matter = nastily(busy.Matter, nasty)
+	busy.Now.Token, busy.Now.Matters.Waiters = *freeToken, queue
+	m["late answer, busy and waiting"] = tell(busy)
 	for _, k := range constants("NoticeKind") {
 		for _, destination := range []string{deploytoken.ToPerson("U0BOB"), deploytoken.ToPerson("U0CAROL"), deploytoken.ToChannel("C1")} {
 			d := notice(deploytoken.NoticeKind(k), h, previous(&over), read(t), edited(nasty), to(destination), of(nastily(matterOfNotice(deploytoken.NoticeKind(k)), nasty)))
