@@ -124,9 +124,6 @@ type group struct {
 	bullets []line
 }
 
-// A button of a message. Its value is the ID of the holding that it is about.
-type button struct{ action, label, holding string }
-
 // compose makes a message of what it says and the buttons below.
 func compose(groups []group, buttons []button) Message {
 	var m Message
@@ -150,12 +147,7 @@ func compose(groups []group, buttons []button) Message {
 	}
 	m.Text = cutLines(lines, maxText)
 	if len(buttons) > 0 {
-		elements := make([]slack.BlockElement, 0, len(buttons))
-		for _, b := range buttons {
-			elements = append(elements, slack.NewButtonBlockElement(b.action, b.holding,
-				slack.NewTextBlockObject(slack.PlainTextType, b.label, false, false)))
-		}
-		m.Blocks = append(m.Blocks, slack.NewActionBlock("", elements...))
+		m.Blocks = append(m.Blocks, buttonRow(buttons))
 	}
 	return m
 }

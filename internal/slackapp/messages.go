@@ -12,22 +12,6 @@ import (
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
 
-// The action IDs of the buttons. The value of each is the ID of the holding
-// that it is about.
-const (
-	actionRelease      = "release"
-	actionAsk          = "ask"
-	actionStillWorking = "still-working"
-	actionClaim        = "claim"
-)
-
-func releaseButton(holding string) button { return button{actionRelease, "Release token", holding} }
-func askButton(holding string) button     { return button{actionAsk, "Ask to release", holding} }
-func stillWorkingButton(holding string) button {
-	return button{actionStillWorking, "Still working", holding}
-}
-func claimButton(holding string) button { return button{actionClaim, "That's me", holding} }
-
 // tellAfter is how late a message must be to say when what it tells of was.
 const tellAfter = 2 * time.Minute
 
