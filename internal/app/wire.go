@@ -31,10 +31,6 @@ func (a *App) wire() {
 		Clock:         a.clock,
 		Log:           a.log,
 	})
-	overrideURL := ""
-	if c.Kingfisher != nil {
-		overrideURL = c.Kingfisher.OverrideURL
-	}
 	a.inbound = slackapp.NewInbound(slackapp.InboundConfig{
 		Client:      a.slack,
 		Commands:    a.service,
@@ -42,17 +38,26 @@ func (a *App) wire() {
 		History:     a.history,
 		Servers:     c.Servers,
 		Busy:        a.busy,
-		OverrideURL: overrideURL,
+		OverrideURL: a.overrideURL(),
 		OnAck:       func(kind string, d time.Duration) { a.metrics.acks.WithLabelValues(kind).Observe(d.Seconds()) },
 		Log:         a.log,
 		Now:         a.clock,
 	})
 }
 
+// overrideURL is the address of how to deploy to Kingfisher without losing what
+// runs there; "" for none.
+func (a *App) overrideURL() string {
+	if a.config.Kingfisher == nil {
+		return ""
+	}
+	return a.config.Kingfisher.OverrideURL
+}
+
 func (a *App) drainer() *drainer {
 	return &drainer{
 		outbox:    a.store,
-		messenger: slackapp.NewDeliverer(a.slack),
+		messenger: slackapp.NewDeliverer(a.slack, a.overrideURL()),
 		history:   a.history,
 		status:    a.service.Status,
 		link:      a.config.Google.DocumentLink(),

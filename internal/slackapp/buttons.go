@@ -75,7 +75,7 @@ func releaseButton(holding string) button {
 // releaseAgainButton opens the form of a release with the words of the command,
 // which wasn't done.
 func releaseAgainButton(holding, command string) button {
-	return button{action: actionReleaseAgain, label: "Release token", value: holding + "/" + command}
+	return button{action: actionReleaseAgain, label: "Try again", value: holding + "/" + command}
 }
 
 func askButton(holding string) button {

@@ -122,6 +122,8 @@ type line []span
 type group struct {
 	lines   []line
 	bullets []line
+	// numbered is whether the list is numbered from 1.
+	numbered bool
 }
 
 // compose makes a message of what it says and the buttons below.
@@ -141,8 +143,12 @@ func compose(groups []group, buttons []button) Message {
 		for _, l := range g.lines {
 			lines = append(lines, l.text())
 		}
-		for _, l := range g.bullets {
-			lines = append(lines, "• "+l.text())
+		for i, l := range g.bullets {
+			mark := "• "
+			if g.numbered {
+				mark = strconv.Itoa(i+1) + ". "
+			}
+			lines = append(lines, mark+l.text())
 		}
 	}
 	m.Text = cutLines(lines, maxText)
@@ -173,7 +179,11 @@ func (g group) block() slack.Block {
 		for _, l := range g.bullets {
 			items = append(items, slack.NewRichTextSection(l.elements()...))
 		}
-		elements = append(elements, slack.NewRichTextList(slack.RTEListBullet, 0, items...))
+		style := slack.RTEListBullet
+		if g.numbered {
+			style = slack.RTEListOrdered
+		}
+		elements = append(elements, slack.NewRichTextList(style, 0, items...))
 	}
 	return slack.NewRichTextBlock("", elements...)
 }

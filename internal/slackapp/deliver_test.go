@@ -85,7 +85,7 @@ func clientOf(s *sandbox.Server) *slack.Client {
 
 func delivererOf(s *sandbox.Server) *Deliverer {
 	c := clientOf(s)
-	return NewDeliverer(c)
+	return NewDeliverer(c, testOverride)
 }
 
 // listen connects to the sandbox as the bot does, acknowledges all, and returns
@@ -422,7 +422,7 @@ func TestUnreachableSlack(t *testing.T) {
 		t.Errorf("a wrong address: %v", err)
 	}
 	server.Close()
-	out := NewDeliverer(NewClient(sandboxBotToken, "", address))
+	out := NewDeliverer(NewClient(sandboxBotToken, "", address), "")
 	_, err = out.Deliver(t.Context(), delivery(deploytoken.Notice{Kind: deploytoken.NoticeTaken}, alice()))
 	if !errors.Is(err, deploytoken.ErrUnavailable) || errors.Is(err, deploytoken.ErrAmbiguous) {
 		t.Errorf("no connection: %v", err)
@@ -610,7 +610,7 @@ func TestResponsesAreEphemeralAndReplace(t *testing.T) {
 		io.WriteString(w, "ok")
 	}))
 	defer server.Close()
-	out := NewDeliverer(NewClient(sandboxBotToken, "", server.URL))
+	out := NewDeliverer(NewClient(sandboxBotToken, "", server.URL), "")
 	c := command(deploytoken.KindAsk)
 	c.ResponseURL = server.URL
 	deliver(t, out, answerTo(c, deploytoken.OutcomeHeld))

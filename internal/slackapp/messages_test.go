@@ -81,7 +81,7 @@ func tellIf(d deploytoken.Delivery) (Message, bool) {
 	if d.Notice.At.IsZero() {
 		d.Notice.At = ago(time.Second)
 	}
-	return teller{d}.message()
+	return teller{d, testOverride}.message()
 }
 
 func answerOf(o deploytoken.Outcome, kind deploytoken.Kind, h *deploytoken.Holding, t *deploytoken.Token) deploytoken.Delivery {
@@ -92,7 +92,7 @@ func answerOf(o deploytoken.Outcome, kind deploytoken.Kind, h *deploytoken.Holdi
 	case deploytoken.OutcomeRefused:
 		n.Detail = "Google refuses to let the bot read the document. Share it with bot@example.iam.gserviceaccount.com as Editor, see https://support.google.com/docs/answer/2494822."
 	}
-	return deploytoken.Delivery{Notice: n, Holding: h, Command: command(kind)}
+	return deploytoken.Delivery{Notice: n, Holding: h, Command: command(kind), Matter: matterOfOutcome(o)}
 }
 
 // late is the delivery 40 minutes after it was decided, when the document says
@@ -203,6 +203,11 @@ func messages() map[string]Message {
 		kind := map[string]deploytoken.Kind{
 			"released": deploytoken.KindRelease, "ended": deploytoken.KindRelease, "free": deploytoken.KindRelease, "quiet": deploytoken.KindStillWorking,
 			"asked": deploytoken.KindAsk, "holder-unknown": deploytoken.KindAsk, "claimed": deploytoken.KindClaim, "not-yours": deploytoken.KindClaim,
+			"waiting": deploytoken.KindWait, "left": deploytoken.KindLeave, "not-waiting": deploytoken.KindLeave,
+			"offered": deploytoken.KindGive, "handed-over": deploytoken.KindAccept, "declined": deploytoken.KindDecline,
+			"confirm": deploytoken.KindForce, "forced": deploytoken.KindForceConfirmed,
+			"consent-asked": deploytoken.KindConsent, "nothing-runs": deploytoken.KindConsent, "answered": deploytoken.KindAgree,
+			"watching": deploytoken.KindWatch, "unwatched": deploytoken.KindUnwatch, "preferred": deploytoken.KindPrefer,
 		}[outcome]
 		if kind == "" {
 			kind = deploytoken.KindTake
@@ -211,6 +216,12 @@ func messages() map[string]Message {
 	}
 	for name, message := range busyMessages() {
 		m["busy-"+name] = message
+	}
+	for name, message := range workflowMessages() {
+		if _, ok := m[name]; ok {
+			panic("two messages are called " + name)
+		}
+		m[name] = message
 	}
 	return m
 }
@@ -372,6 +383,10 @@ func TestEveryOutcomeHasItsOwnWords(t *testing.T) {
 			continue
 		}
 		d := answerOf(deploytoken.Outcome(o), deploytoken.KindTake, nil, nil)
+		bare := d
+		if bare.Matter = nil; tell(bare).Text == failed || tell(late(bare)).Text == failedLate {
+			t.Errorf("no words for an answer of %q that tells of nothing known", o)
+		}
 		if m := tell(d); m.Text == failed || m.Text == "" {
 			t.Errorf("no words for an answer of %q", o)
 		}
@@ -386,13 +401,19 @@ func TestEveryNoticeHasWords(t *testing.T) {
 		switch k := deploytoken.NoticeKind(kind); k {
 		case deploytoken.NoticeRow, deploytoken.NoticeSweep:
 		default:
-			d := notice(k, alice())
+			d := notice(k, alice(), of(matterOfNotice(k)), withWorks)
 			d.Command = command(deploytoken.KindTake)
 			if m, ok := tellIf(d); !ok || m.Text == "" {
 				t.Errorf("no words for a notice of %q", kind)
 			}
 			// Nothing that may be missing makes it panic.
 			tellIf(notice(k, nil))
+			tellIf(notice(k, nil, of(&deploytoken.Look{})))
+			tellIf(notice(k, nil, of(&deploytoken.Waiter{})))
+			tellIf(notice(k, nil, of(&deploytoken.Offer{})))
+			tellIf(notice(k, nil, of(&deploytoken.Deployment{News: deploytoken.ConsentRefused})))
+			tellIf(notice(k, nil, of(&deploytoken.Question{}), editing))
+			tellIf(notice(k, nil, of(&deploytoken.Watch{})))
 			tellIf(deploytoken.Delivery{Notice: deploytoken.Notice{Kind: k}, Late: []deploytoken.Delivery{{Notice: deploytoken.Notice{Kind: k}}}})
 		}
 	}
@@ -406,15 +427,24 @@ func TestWhatIsOverIsNotRemindedOf(t *testing.T) {
 	}
 }
 
-// buttonsOf returns the action IDs of the message's buttons.
-func buttonsOf(m Message) []string {
-	var ids []string
+// elementsOf returns the message's buttons.
+func elementsOf(m Message) []*slack.ButtonBlockElement {
+	var buttons []*slack.ButtonBlockElement
 	for _, b := range m.Blocks {
 		if a, ok := b.(*slack.ActionBlock); ok {
 			for _, e := range a.Elements.ElementSet {
-				ids = append(ids, e.(*slack.ButtonBlockElement).ActionID)
+				buttons = append(buttons, e.(*slack.ButtonBlockElement))
 			}
 		}
+	}
+	return buttons
+}
+
+// buttonsOf returns the action IDs of the message's buttons.
+func buttonsOf(m Message) []string {
+	var ids []string
+	for _, b := range elementsOf(m) {
+		ids = append(ids, b.ActionID)
 	}
 	return ids
 }
