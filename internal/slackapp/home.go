@@ -2,7 +2,6 @@ package slackapp
 
 import (
 	"context"
-	"fmt"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -17,8 +16,7 @@ const (
 	maxHomeBlocks    = 100
 	maxHomeEntries   = someEntries
 	maxHomeFindings  = 10 // of each check
-	maxHomeQuestions = 10
-	maxHomeWorks     = 5 // of each question
+	maxHomeQuestions = 5
 )
 
 // homeExtras is what a home shows beside what it shows at any time.
@@ -135,27 +133,18 @@ func (in *Inbound) answerLook(ctx context.Context, r request) {
 // view puts the home into blocks.
 func (h home) view() slack.HomeTabViewRequest {
 	var blocks []slack.Block
-	add := func(title string, groups []group, buttons ...button) {
-		if title != "" {
-			blocks = append(blocks, slack.NewHeaderBlock(plain(title)))
-		}
-		for _, g := range groups {
-			blocks = append(blocks, g.block())
-		}
-		if len(buttons) > 0 {
-			blocks = append(blocks, buttonRow(buttons))
-		}
+	add := func(title string, more ...slack.Block) {
+		blocks = append(blocks, slack.NewHeaderBlock(plain(title)))
+		blocks = append(blocks, more...)
 	}
-	if h.notice != nil && h.refused == "" {
-		blocks = append(blocks, h.notice.Blocks...)
-		blocks = append(blocks, slack.NewDividerBlock())
-	}
-	switch {
-	case h.refused != "":
-		add("Deploy token", []group{{lines: []line{prose(h.refused)}}})
-	default:
-		h.token(&blocks, add)
-		h.answers(add)
+	if h.refused != "" {
+		add("Deploy token", group{lines: []line{prose(h.refused)}}.block())
+	} else {
+		if h.notice != nil {
+			blocks = append(append(blocks, h.notice.Blocks...), slack.NewDividerBlock())
+		}
+		h.token(add)
+		h.questions(add)
 		h.kingfisher(add)
 		h.history(add)
 		h.reminders(add)
@@ -166,53 +155,27 @@ func (h home) view() slack.HomeTabViewRequest {
 	return slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: blocks}}
 }
 
-type addFunc func(title string, groups []group, buttons ...button)
+// addFunc adds a part of a home.
+type addFunc func(title string, blocks ...slack.Block)
 
-// token shows who holds the token, and the viewer's place in the waitlist.
-func (h home) token(blocks *[]slack.Block, add addFunc) {
+// token shows who holds the token and who waits, with what the viewer may do.
+func (h home) token(add addFunc) {
 	if h.status == nil {
-		add("Deploy token", []group{{lines: []line{append(line{words("I can't read who holds the token just now. ")}, prose(h.statusFault)...)}}})
+		add("Deploy token", group{lines: []line{append(line{words("I can't read who holds the token just now. ")}, prose(h.statusFault)...)}}.block())
 		return
 	}
-	add("Deploy token", nil)
-	*blocks = append(*blocks, statusMessage(*h.status, h.person, h.now).Blocks...)
-	for i, w := range h.status.Matters.Waiters {
-		if w.PersonID != h.person {
-			continue
-		}
-		if w.Turn.After(h.now) {
-			add("", []group{{lines: []line{{strong("It is your turn"), words(" to take the token, until "), moment(w.Turn), words(".")}}}},
-				takeButton(w.ID), leaveButton())
-			continue
-		}
-		place := "You are the first in line."
-		if i > 0 {
-			place = fmt.Sprintf("You are number %d in line.", i+1)
-		}
-		add("", []group{{lines: []line{{words(place + " I tell you when it is your turn.")}}}}, leaveButton())
-	}
+	add("Deploy token", statusMessage(*h.status, h.person, h.now).Blocks...)
 }
 
-// answers shows what waits for the viewer's answer.
-func (h home) answers(add addFunc) {
+// questions shows what the viewer was asked and hasn't answered.
+func (h home) questions(add addFunc) {
 	if h.status == nil {
 		return
 	}
-	const title = "Waiting for an answer"
-	heading := title
-	for _, o := range h.status.Matters.Offers {
-		switch h.person {
-		case o.ToID:
-			add(heading, []group{{lines: []line{{strong(o.From), words(" offers you the deploy token. It is yours once you accept.")}}}},
-				acceptButton(o.ID), declineButton(o.ID))
-			heading = ""
-		case o.FromID:
-			add(heading, []group{{lines: []line{{words("You have offered the deploy token to "), strong(o.To), words(", who hasn't answered yet.")}}}})
-			heading = ""
-		}
-	}
+	var blocks []slack.Block
 	shown, more := 0, 0
-	for _, q := range h.status.Matters.Questions {
+	for i := range h.status.Matters.Questions {
+		q := &h.status.Matters.Questions[i]
 		asked := q.OwnerID == h.person || slices.Contains(q.Asked, deploytoken.ToPerson(h.person))
 		if !asked || q.Answer != deploytoken.AnswerNone {
 			continue
@@ -221,43 +184,21 @@ func (h home) answers(add addFunc) {
 			more++
 			continue
 		}
-		shown++
-		add(heading, []group{h.question(q)}, agreeButton(q.ID), askToWaitButton(q.ID))
-		heading = ""
+		asks := teller{Delivery: deploytoken.Delivery{
+			Destination: deploytoken.ToPerson(h.person), At: h.now, Matter: q,
+			Notice: deploytoken.Notice{Kind: deploytoken.NoticeQuestion, At: q.At},
+		}}
+		if m, ok := asks.question(); ok {
+			blocks = append(blocks, m.Blocks...)
+			shown++
+		}
 	}
 	if more > 0 {
-		add("", []group{{lines: []line{{words("… and " + count(more, "more question", "more questions") + ".")}}}})
+		blocks = append(blocks, group{lines: []line{{words("… and " + count(more, "more question", "more questions") + ".")}}}.block())
 	}
-}
-
-func (h home) question(q deploytoken.Question) group {
-	l := line{strong(q.By), words(" would like to deploy to Kingfisher")}
-	if q.Purpose != "" {
-		l = append(l, words(": "), phrase(q.Purpose), words("."))
-	} else {
-		l = append(l, words("."))
+	if len(blocks) > 0 {
+		add("Waiting for your answer", blocks...)
 	}
-	g := group{lines: []line{l, {words("That would interrupt:")}}}
-	for i, w := range q.Works {
-		if i == maxHomeWorks {
-			g.bullets = append(g.bullets, line{words("and " + count(len(q.Works)-i, "more", "more"))})
-			break
-		}
-		f := deploytoken.Finding{Owner: w.Owner, OwnerID: w.OwnerID, What: w.What, Where: w.Where, Note: w.Note, Blocks: true}
-		if !w.Since.IsZero() {
-			f.Age = h.now.Sub(w.Since)
-		}
-		g.bullets = append(g.bullets, h.finding(f))
-	}
-	return g
-}
-
-// finding tells of what somebody runs; the command or query only to its owner.
-func (h home) finding(f deploytoken.Finding) line {
-	if f.OwnerID != h.person {
-		return findingLine(f, "")
-	}
-	return findingLine(f, h.person)
 }
 
 // kingfisher shows what the busy checks found last.
@@ -272,7 +213,7 @@ func (h home) kingfisher(add addFunc) {
 	case h.report == nil:
 		groups = []group{{lines: []line{{words("I haven't looked yet at what runs on Kingfisher.")}}}}
 	default:
-		groups = h.found()
+		groups = h.lastLook()
 	}
 	var buttons []button
 	if h.checks && !h.looking {
@@ -281,22 +222,19 @@ func (h home) kingfisher(add addFunc) {
 	if h.status != nil {
 		i := slices.IndexFunc(h.status.Matters.Watches, func(w deploytoken.Watch) bool { return w.PersonID == h.person })
 		if i >= 0 {
-			w := h.status.Matters.Watches[i]
-			what := "I'll tell you once Kingfisher is idle, if that is before "
-			if w.Free {
-				what = "I'll tell you once Kingfisher is idle and the token free, if that is before "
-			}
-			groups = append(groups, group{lines: []line{{words(what), moment(w.Until), words(".")}}})
+			w := &h.status.Matters.Watches[i]
+			groups = append(groups, group{lines: []line{{words("I'll tell you once " + wish(w) + ", if that is before "), moment(w.Until), words(".")}}})
 			buttons = append(buttons, unwatchButton())
 		} else if h.checks && (h.report == nil || h.report.State() != deploytoken.Idle) {
 			buttons = append(buttons, watchButton(""))
 		}
 	}
-	add("Kingfisher", groups, buttons...)
+	add("Kingfisher", compose(groups, buttons).Blocks...)
 }
 
-// found tells of the report, and how old it is.
-func (h home) found() []group {
+// lastLook tells of the report, and how old it is. Of others' work it tells the
+// owner, the kind and the age.
+func (h home) lastLook() []group {
 	age := line{words("Looked at "), moment(h.report.At), words(", " + duration(h.now.Sub(h.report.At)) + " ago.")}
 	if h.looking {
 		age = append(age, words(" Looking again …"))
@@ -322,20 +260,24 @@ func (h home) found() []group {
 	return groups
 }
 
+func (h home) finding(f deploytoken.Finding) line {
+	if f.OwnerID == h.person {
+		return findingLine(f, h.person)
+	}
+	return findingLine(deploytoken.Finding{Owner: f.Owner, OwnerID: f.OwnerID, Age: f.Age, Blocks: f.Blocks}, "")
+}
+
 // history shows the latest entries.
 func (h home) history(add addFunc) {
 	see := line{words("See the "), link(h.historyLink, "Deploy history"), words(".")}
-	if h.entriesFault != "" {
-		add("Deploy history", []group{{lines: []line{
-			append(line{words("I can't read the history just now. ")}, prose(h.entriesFault)...), see,
-		}}})
-		return
-	}
 	g := entriesGroup(h.entries)
-	if len(h.entries) == 0 {
+	switch {
+	case h.entriesFault != "":
+		g.lines = []line{append(line{words("I can't read the history just now. ")}, prose(h.entriesFault)...)}
+	case len(h.entries) == 0:
 		g.lines = []line{{words("There are no entries yet.")}}
 	}
-	add("Deploy history", []group{g, {lines: []line{see}}})
+	add("Deploy history", g.block(), group{lines: []line{see}}.block())
 }
 
 // reminders shows where the viewer's reminders come.
@@ -349,5 +291,8 @@ func (h home) reminders(add addFunc) {
 			now, other = "by direct message", deploytoken.RemindInChannel
 		}
 	}
-	add("Reminders", []group{{lines: []line{{words("While you hold the token for long, I remind you " + now + ".")}}}}, preferButton(other))
+	add("Reminders", compose(
+		[]group{{lines: []line{{words("While you hold the token for long, I remind you " + now + ".")}}}},
+		[]button{preferButton(other)},
+	).Blocks...)
 }
