@@ -35,6 +35,8 @@ func (a *App) wire() {
 		Client:      a.slack,
 		Commands:    a.service,
 		Members:     a.people,
+		History:     a.history,
+		Servers:     c.Servers,
 		Busy:        a.busy,
 		OverrideURL: a.overrideURL(),
 		OnAck:       func(kind string, d time.Duration) { a.metrics.acks.WithLabelValues(kind).Observe(d.Seconds()) },

@@ -56,7 +56,7 @@ const (
 // A button of a message or a view.
 type button struct {
 	action, label string
-	// value is what it is about; described with parseButton.
+	// value is what it is about: see clicks.
 	value string
 	// style is slack.StyleDefault, slack.StylePrimary or slack.StyleDanger.
 	style slack.Style

@@ -15,46 +15,6 @@ import (
 // tellAfter is how late a message must be to say when what it tells of was.
 const tellAfter = 2 * time.Minute
 
-// helpMessage says what can be said to the command.
-func helpMessage(command string) Message {
-	return compose([]group{usage(command)}, nil)
-}
-
-// notUnderstood says that text, said to the command, isn't understood, and what
-// would be.
-func notUnderstood(command, text string) Message {
-	said := command
-	if text != "" {
-		said += " " + text
-	}
-	return compose([]group{
-		{lines: []line{{words("I don't understand "), code(deploytoken.CleanLine(said, 200)), words(". Nothing was done.")}}},
-		usage(command),
-	}, nil)
-}
-
-func usage(command string) group {
-	if command == commandKingfisher {
-		return group{
-			lines: []line{{words("Before you deploy to Kingfisher, ask me what runs there:")}},
-			bullets: []line{
-				{code("/kingfisher busy"), words(" shows what a deployment would interrupt, and whose it is. Only you see the answer.")},
-				{code("/kingfisher help"), words(" shows this.")},
-			},
-		}
-	}
-	return group{
-		lines: []line{{words("Whoever holds the deploy token may change the servers; nobody else may. You can say:")}},
-		bullets: []line{
-			{code("/deploy-token"), words(" shows who holds the token, since when and for what.")},
-			{code("/deploy-token take upgrade PostgreSQL"), words(" takes the token, if it is free. Say what for in your own words, or leave them out.")},
-			{code("/deploy-token release upgraded PostgreSQL to 18"), words(" releases the token, if you hold it, and adds an entry to the Deploy history. Say what you did, or leave that out.")},
-			{code("/deploy-token help"), words(" shows this.")},
-			{code("/kingfisher busy"), words(" shows what a deployment to Kingfisher would interrupt.")},
-		},
-	}
-}
-
 // refusal says why something can't be done. In text, `back quotes` mark what a
 // person types.
 func refusal(text string) Message { return say(prose(text)) }
