@@ -306,7 +306,7 @@ func summarised(d deploytoken.Delivery, now time.Time) bool {
 	}
 	switch d.Notice.Kind {
 	case deploytoken.NoticeTaken, deploytoken.NoticeReleased, deploytoken.NoticeChanged, deploytoken.NoticeReminder,
-		deploytoken.NoticeUnclear, deploytoken.NoticeClear, deploytoken.NoticeTrouble:
+		deploytoken.NoticeUnclear, deploytoken.NoticeClear, deploytoken.NoticeTrouble, deploytoken.NoticeHandedOver, deploytoken.NoticeForceReleased:
 		return true
 	case deploytoken.NoticeRetired, deploytoken.NoticeMended:
 		// The message that it would edit was never sent.

@@ -36,9 +36,7 @@ func (a *App) wire() {
 		Clock:         a.clock,
 		Log:           a.log,
 	}
-	overrideURL := ""
 	if c.Kingfisher != nil {
-		overrideURL = c.Kingfisher.OverrideURL
 		rules.KingfisherWords, rules.ConsentGroup = c.Kingfisher.Words, c.Kingfisher.ConsentGroup
 	}
 	a.service = deploytoken.New(rules)
@@ -46,18 +44,29 @@ func (a *App) wire() {
 		Client:      a.slack,
 		Commands:    a.service,
 		Members:     a.people,
+		History:     a.history,
+		Servers:     c.Servers,
 		Busy:        a.busy,
-		OverrideURL: overrideURL,
+		OverrideURL: a.overrideURL(),
 		OnAck:       func(kind string, d time.Duration) { a.metrics.acks.WithLabelValues(kind).Observe(d.Seconds()) },
 		Log:         a.log,
 		Now:         a.clock,
 	})
 }
 
+// overrideURL is the address of how to deploy to Kingfisher without losing what
+// runs there; "" for none.
+func (a *App) overrideURL() string {
+	if a.config.Kingfisher == nil {
+		return ""
+	}
+	return a.config.Kingfisher.OverrideURL
+}
+
 func (a *App) drainer() *drainer {
 	return &drainer{
 		outbox:    a.store,
-		messenger: slackapp.NewDeliverer(a.slack),
+		messenger: slackapp.NewDeliverer(a.slack, a.overrideURL()),
 		history:   a.history,
 		status:    a.service.Status,
 		link:      a.config.Google.DocumentLink(),

@@ -49,7 +49,8 @@ const (
 	KindForceConfirmed Kind = "force-release-confirmed"
 
 	// KindConsent asks the owners of what runs on Kingfisher, for the deployment
-	// that Subject names, or for none that takes the token yet.
+	// that Subject names, or for none that takes the token yet; Words are then
+	// what for.
 	KindConsent Kind = "consent"
 	// KindAgree says that what the question in Subject asks about may be
 	// interrupted.

@@ -60,8 +60,9 @@ type busyDesk struct {
 	places  chan struct{}
 	pause   time.Duration
 
-	mu     sync.Mutex
-	latest *busyRun
+	mu       sync.Mutex
+	latest   *busyRun
+	complete *deploytoken.BusyReport // the last one; nil before the first
 }
 
 func newBusyDesk(ctx context.Context, checker deploytoken.BusyChecker, log *slog.Logger, now func() time.Time, tasks *sync.WaitGroup) *busyDesk {
@@ -118,7 +119,20 @@ func (d *busyDesk) make(run *busyRun) {
 		return
 	}
 	run.begin(d.now())
-	run.finish(d.checker.Busy(ctx, nil, run.progress))
+	report := d.checker.Busy(ctx, nil, run.progress)
+	d.mu.Lock()
+	if d.complete == nil || report.At.After(d.complete.At) {
+		d.complete = &report
+	}
+	d.mu.Unlock()
+	run.finish(report)
+}
+
+// last returns the latest report; nil before the first.
+func (d *busyDesk) last() *deploytoken.BusyReport {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.complete
 }
 
 // A busyRun is one time that the busy checks are made.

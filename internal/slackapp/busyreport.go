@@ -32,25 +32,38 @@ const (
 func busyMessage(r deploytoken.BusyReport, pending []string, viewer string, opts busyOptions) Message {
 	groups := []group{{lines: []line{busyHeadline(r, pending)}}}
 	for _, check := range checkOrder(r, pending) {
-		groups = append(groups, checkGroup(r, check, viewer))
+		groups = append(groups, checkGroup(r, check, viewer, maxFindings))
 	}
 	var last []line
 	if len(pending) == 0 {
-		if !r.At.IsZero() {
-			l := line{words("Looked at "), moment(r.At)}
-			if r.Took > 0 {
-				l = append(l, words(fmt.Sprintf(", in %.1f s", r.Took.Seconds())))
-			}
-			last = append(last, append(l, words(". Look again with "), code("/kingfisher busy"), words(".")))
+		if looked := lookedAt(r); looked != nil {
+			last = append(last, append(looked, words(" Look again with "), code("/kingfisher busy"), words(".")))
 		}
 		if opts.OverrideURL != "" && r.State() != deploytoken.Idle {
-			last = append(last, line{words("If you must deploy all the same: "), link(opts.OverrideURL, "how not to lose what runs"), words(".")})
+			last = append(last, override(opts.OverrideURL))
 		}
 	}
 	if len(last) > 0 {
 		groups = append(groups, group{lines: last})
 	}
 	return compose(groups, nil)
+}
+
+// lookedAt says when the checks were made; nil where that isn't known.
+func lookedAt(r deploytoken.BusyReport) line {
+	if r.At.IsZero() {
+		return nil
+	}
+	l := line{words("Looked at "), moment(r.At)}
+	if r.Took > 0 {
+		l = append(l, words(fmt.Sprintf(", in %.1f s", r.Took.Seconds())))
+	}
+	return append(l, words("."))
+}
+
+// override leads to how to deploy without losing what runs.
+func override(url string) line {
+	return line{words("If you must deploy all the same: "), link(url, "how not to lose what runs"), words(".")}
 }
 
 // busyHeadline says in one line what the whole comes to.
@@ -102,8 +115,8 @@ var checkTitles = map[string]string{
 	deploytoken.CheckPostgres: "PostgreSQL",
 }
 
-// checkGroup tells of one check.
-func checkGroup(r deploytoken.BusyReport, check, viewer string) group {
+// checkGroup tells of one check; its findings take at most limit characters.
+func checkGroup(r deploytoken.BusyReport, check, viewer string, limit int) group {
 	title := span{kind: spanStrong, text: orElse(checkTitles[check], check)}
 	i := slices.IndexFunc(r.Checks, func(c deploytoken.CheckResult) bool { return c.Check == check })
 	if i < 0 {
@@ -132,7 +145,7 @@ func checkGroup(r deploytoken.BusyReport, check, viewer string) group {
 	if check == deploytoken.CheckPostgres && blocking > 0 {
 		g.lines = append(g.lines, line{words("This matters only where your deployment restarts PostgreSQL.")})
 	}
-	kept, more := fit(c.Findings, maxFindings, func(f deploytoken.Finding) int { return findingLine(f, viewer).size() })
+	kept, more := fit(c.Findings, limit, func(f deploytoken.Finding) int { return findingLine(f, viewer).size() })
 	for _, f := range kept {
 		g.bullets = append(g.bullets, findingLine(f, viewer))
 	}

@@ -122,10 +122,9 @@ type line []span
 type group struct {
 	lines   []line
 	bullets []line
+	// numbered is whether the list is numbered from 1.
+	numbered bool
 }
-
-// A button of a message. Its value is the ID of the holding that it is about.
-type button struct{ action, label, holding string }
 
 // compose makes a message of what it says and the buttons below.
 func compose(groups []group, buttons []button) Message {
@@ -144,18 +143,17 @@ func compose(groups []group, buttons []button) Message {
 		for _, l := range g.lines {
 			lines = append(lines, l.text())
 		}
-		for _, l := range g.bullets {
-			lines = append(lines, "• "+l.text())
+		for i, l := range g.bullets {
+			mark := "• "
+			if g.numbered {
+				mark = strconv.Itoa(i+1) + ". "
+			}
+			lines = append(lines, mark+l.text())
 		}
 	}
 	m.Text = cutLines(lines, maxText)
 	if len(buttons) > 0 {
-		elements := make([]slack.BlockElement, 0, len(buttons))
-		for _, b := range buttons {
-			elements = append(elements, slack.NewButtonBlockElement(b.action, b.holding,
-				slack.NewTextBlockObject(slack.PlainTextType, b.label, false, false)))
-		}
-		m.Blocks = append(m.Blocks, slack.NewActionBlock("", elements...))
+		m.Blocks = append(m.Blocks, buttonRow(buttons))
 	}
 	return m
 }
@@ -181,7 +179,11 @@ func (g group) block() slack.Block {
 		for _, l := range g.bullets {
 			items = append(items, slack.NewRichTextSection(l.elements()...))
 		}
-		elements = append(elements, slack.NewRichTextList(slack.RTEListBullet, 0, items...))
+		style := slack.RTEListBullet
+		if g.numbered {
+			style = slack.RTEListOrdered
+		}
+		elements = append(elements, slack.NewRichTextList(style, 0, items...))
 	}
 	return slack.NewRichTextBlock("", elements...)
 }

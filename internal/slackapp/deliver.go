@@ -17,6 +17,8 @@ const (
 	// answerableFor is how long a command's response URL is used. Slack takes
 	// answers there for 30 minutes.
 	answerableFor = 25 * time.Minute
+	// lookingFor is how long it says something that a look has begun.
+	lookingFor = 20 * time.Second
 	// metadataType is the type of the metadata by which a message of an effect
 	// is recognised; under metadataKey, its payload has the effect's key.
 	metadataType = "deploytoken"
@@ -58,13 +60,15 @@ func (r *Responder) respond(ctx context.Context, responseURL string, m Message, 
 
 // A Deliverer sends what the token's effects tell to channels and people.
 type Deliverer struct {
-	client    *slack.Client
-	responder *Responder
+	client      *slack.Client
+	responder   *Responder
+	overrideURL string
 }
 
-// NewDeliverer returns a Deliverer that posts with client.
-func NewDeliverer(client *slack.Client) *Deliverer {
-	return &Deliverer{client: client, responder: NewResponder()}
+// NewDeliverer returns a Deliverer that posts with client. OverrideURL is the
+// address of how to deploy without losing what runs on Kingfisher; "" for none.
+func NewDeliverer(client *slack.Client, overrideURL string) *Deliverer {
+	return &Deliverer{client: client, responder: NewResponder(), overrideURL: overrideURL}
 }
 
 // Deliver sends the message that d stands for, and returns where it stands. An
@@ -73,11 +77,10 @@ func NewDeliverer(client *slack.Client) *Deliverer {
 // Errors: ErrUndeliverable (never try again), ErrAmbiguous (it may have been
 // sent), ErrUnavailable, ErrMisconfigured.
 func (s *Deliverer) Deliver(ctx context.Context, d deploytoken.Delivery) (deploytoken.Receipt, error) {
-	edits := d.Notice.Kind == deploytoken.NoticeRetired || d.Notice.Kind == deploytoken.NoticeMended
-	if edits && len(d.Late) == 0 && d.Edits.Timestamp == "" {
+	if edits(d.Notice) && len(d.Late) == 0 && d.Edits.Timestamp == "" {
 		return deploytoken.Receipt{}, nil
 	}
-	m, ok := teller{d}.message()
+	m, ok := teller{d, s.overrideURL}.message()
 	if !ok {
 		return deploytoken.Receipt{}, nil
 	}
@@ -91,6 +94,15 @@ func (s *Deliverer) Deliver(ctx context.Context, d deploytoken.Delivery) (deploy
 	return deploytoken.Receipt{}, &deploytoken.Fault{
 		Kind: deploytoken.ErrUndeliverable, Message: fmt.Sprintf("Cannot send a message to %q: it is no channel and no person.", kind),
 	}
+}
+
+// edits reports whether the notice is told only in a message that stands already.
+func edits(n deploytoken.Notice) bool {
+	switch n.Kind {
+	case deploytoken.NoticeRetired, deploytoken.NoticeMended, deploytoken.NoticeTurnOver, deploytoken.NoticeOfferOver:
+		return true
+	}
+	return n.Edits != ""
 }
 
 func (s *Deliverer) toChannel(ctx context.Context, channel string, d deploytoken.Delivery, m Message) (deploytoken.Receipt, error) {
@@ -115,6 +127,13 @@ func (s *Deliverer) toChannel(ctx context.Context, channel string, d deploytoken
 }
 
 func (s *Deliverer) toPerson(ctx context.Context, person string, d deploytoken.Delivery, m Message) (deploytoken.Receipt, error) {
+	if d.Edits.Timestamp != "" {
+		return s.edit(ctx, d.Edits, m)
+	}
+	if d.Notice.Kind == deploytoken.NoticeLooking {
+		s.lookingAt(ctx, d, m)
+		return deploytoken.Receipt{}, nil
+	}
 	if c := d.Command; c != nil && c.ResponseURL != "" && d.At.Sub(c.At) < answerableFor {
 		// The message whose button was clicked stays as it is: the channel sees it.
 		err := s.responder.respond(ctx, c.ResponseURL, m, c.Message == "")
@@ -131,6 +150,16 @@ func (s *Deliverer) toPerson(ctx context.Context, person string, d deploytoken.D
 		return deploytoken.Receipt{}, fault(errors.New("the answer of conversations.open names no channel"), doing, false)
 	}
 	return s.post(ctx, channel.ID, d.Key, "", m)
+}
+
+// lookingAt says where the answer will stand that it takes a moment. That is
+// worth neither a direct message nor a second try.
+func (s *Deliverer) lookingAt(ctx context.Context, d deploytoken.Delivery, m Message) {
+	c := d.Command
+	if c == nil || c.ResponseURL == "" || d.At.Sub(d.Notice.At) > lookingFor || d.Attempt > 1 {
+		return
+	}
+	_ = s.responder.respond(ctx, c.ResponseURL, m, c.Message == "")
 }
 
 // post sends a message to a channel or into a thread of it.

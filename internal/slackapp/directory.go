@@ -17,9 +17,11 @@ import (
 
 const (
 	// rosterFor is how long the list of members may serve without being read
-	// again, and personFor how long one person's record may.
+	// again, personFor how long one person's record may, and groupFor how long the
+	// members of another group may.
 	rosterFor = 5 * time.Minute
 	personFor = 10 * time.Minute
+	groupFor  = 5 * time.Minute
 	// rosterAgain is how long at least lies between two reads of the list for
 	// people who aren't on it, and after a failure.
 	rosterAgain = 3 * time.Second
@@ -54,8 +56,16 @@ type Directory struct {
 	team   string // the workspace's ID, once known
 	roster *roster
 	people map[string]member // not on the roster, by Slack user ID
-	tried  time.Time         // the latest read of the roster, and how it ended
+	groups map[string]groupList
+	zones  map[string]*time.Location // by their names
+	tried  time.Time                 // the latest read of the roster, and how it ended
 	failed error
+}
+
+// A groupList is the Slack user IDs in a user group, as of one time.
+type groupList struct {
+	ids  []string
+	read time.Time
 }
 
 // A member is what is kept of one person.
@@ -68,6 +78,8 @@ type member struct {
 	inChannel, inGroup bool
 	// gone is whether they are a bot or a deleted account.
 	gone bool
+	// zone is the time zone that they have set; nil where unknown.
+	zone *time.Location
 	read time.Time
 }
 
@@ -86,7 +98,10 @@ func NewDirectory(client *slack.Client, channel, group string, now func() time.T
 	if now == nil {
 		now = time.Now
 	}
-	return &Directory{client: client, channel: channel, group: group, now: now, turn: make(chan struct{}, 1), people: map[string]member{}}
+	return &Directory{
+		client: client, channel: channel, group: group, now: now, turn: make(chan struct{}, 1),
+		people: map[string]member{}, groups: map[string]groupList{}, zones: map[string]*time.Location{},
+	}
 }
 
 // Run reads the list of members at once and then often enough that nobody has
@@ -167,6 +182,72 @@ func (d *Directory) Member(ctx context.Context, userID string) (bool, error) {
 		return false, err
 	}
 	return d.allows(r, userID), nil
+}
+
+// Group returns the people in the Slack user group, in the order of their IDs;
+// see deploytoken.Directory.
+// Errors: ErrUnavailable, ErrMisconfigured.
+func (d *Directory) Group(ctx context.Context, group string) ([]deploytoken.Person, error) {
+	r, err := d.members(ctx, rosterFor)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := d.groupMembers(ctx, group)
+	if err != nil {
+		return nil, err
+	}
+	var people []deploytoken.Person
+	for _, id := range ids {
+		m, ok := r.byID[id]
+		if !ok {
+			if m, err = d.outsider(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+		if !m.gone {
+			people = append(people, r.person(m))
+		}
+	}
+	return people, nil
+}
+
+// groupMembers returns the IDs of those in the group, sorted. An older list
+// serves while Slack can't be asked.
+func (d *Directory) groupMembers(ctx context.Context, group string) ([]string, error) {
+	doing := "read the members of the user group " + group
+	if ids, ok := d.knownGroup(group, groupFor); ok {
+		return ids, nil
+	}
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return nil, fault(ctx.Err(), doing, false)
+	}
+	if ids, ok := d.knownGroup(group, groupFor); ok {
+		return ids, nil
+	}
+	began := d.now()
+	ids, err := d.client.GetUserGroupMembersContext(ctx, group)
+	if err != nil {
+		err = fault(err, doing, false)
+		if ids, ok := d.knownGroup(group, staleFor); ok && errors.Is(err, deploytoken.ErrUnavailable) {
+			return ids, nil
+		}
+		return nil, err
+	}
+	slices.Sort(ids)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.groups[group] = groupList{ids: slices.Compact(ids), read: began}
+	return d.groups[group].ids, nil
+}
+
+func (d *Directory) knownGroup(group string, maxAge time.Duration) ([]string, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g, ok := d.groups[group]
+	return g.ids, ok && d.now().Sub(g.read) <= maxAge
 }
 
 func (d *Directory) allows(r *roster, userID string) bool {
@@ -380,7 +461,28 @@ func (d *Directory) memberOf(u slack.User) member {
 		own:         !u.IsStranger && (u.TeamID == d.teamID() || slices.Contains(u.Enterprise.Teams, d.teamID())),
 		guest:       u.IsRestricted || u.IsUltraRestricted,
 		gone:        u.Deleted || u.IsBot || u.IsAppUser || u.IsWorkflowBot || u.IsConnectorBot || u.ID == slackbot,
+		zone:        d.zone(u.TZ),
 	}
+}
+
+// zone returns the time zone of that name in the IANA database; nil where there
+// is none.
+func (d *Directory) zone(name string) *time.Location {
+	if name == "" || name == "Local" {
+		// To LoadLocation these are UTC and this machine's.
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if zone, ok := d.zones[name]; ok {
+		return zone
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil
+	}
+	d.zones[strings.Clone(name)] = zone
+	return zone
 }
 
 // slackbot is the ID of Slack's own bot, which is_bot does not mark.
@@ -406,7 +508,7 @@ func (r *roster) person(m member) deploytoken.Person {
 	if others > 0 {
 		name = distinct(name, m.handle)
 	}
-	return deploytoken.Person{ID: m.id, Name: name, Handle: m.handle}
+	return deploytoken.Person{ID: m.id, Name: name, Handle: m.handle, Zone: m.zone}
 }
 
 // distinct is the name with the handle after it, kept whole.

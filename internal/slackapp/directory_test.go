@@ -161,6 +161,77 @@ func TestWholeListsOnly(t *testing.T) {
 	}
 }
 
+func TestGroup(t *testing.T) {
+	clock := &movedClock{now: noon}
+	c := people()
+	c.UserGroups = append(c.UserGroups, sandbox.UserGroup{ID: "S0CONSENT", Handle: "analysts", Members: []string{"U0OUTSIDE", "U0JOSE", "U0BUILD", "U0GONE", "U0GUEST"}})
+	s := startSlack(t, c)
+	d := directoryOf(s, "S0DEPLOY", clock.Now)
+	names := func() (names []string) {
+		t.Helper()
+		people, err := d.Group(t.Context(), "S0CONSENT")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range people {
+			names = append(names, p.ID+" "+p.Name)
+		}
+		return names
+	}
+	want := []string{"U0GUEST Gina Guest", "U0JOSE José Núñez", "U0OUTSIDE Outside"}
+	for range 5 {
+		if got := names(); !slices.Equal(got, want) {
+			t.Errorf("the group has %q, want %q", got, want)
+		}
+	}
+	if n := calls(s)["usergroups.users.list"]; n != 2 { // the roster's and this one's
+		t.Errorf("%d calls for lists of groups", n)
+	}
+	clock.move(groupFor + time.Second)
+	names()
+	if n := calls(s)["usergroups.users.list"]; n != 4 {
+		t.Errorf("%d calls for lists of groups, minutes later", n)
+	}
+
+	// While Slack can't be asked, what was read serves.
+	if err := s.AddFault(sandbox.Fault{Kind: sandbox.FaultServerError}); err != nil {
+		t.Fatal(err)
+	}
+	clock.move(time.Hour)
+	if got := names(); !slices.Equal(got, want) {
+		t.Errorf("Slack is down: the group has %q", got)
+	}
+	if _, err := d.Group(t.Context(), "S0DEPLOY"); !errors.Is(err, deploytoken.ErrUnavailable) {
+		t.Errorf("a group that was never read: %v", err)
+	}
+	s.ClearFaults()
+	if _, err := d.Group(t.Context(), "S0NONE"); !errors.Is(err, deploytoken.ErrMisconfigured) {
+		t.Errorf("no such group: %v", err)
+	}
+}
+
+func TestTimeZones(t *testing.T) {
+	c := people()
+	for i := range c.Users {
+		switch c.Users[i].ID {
+		case "U0JOSE", "U0OUTSIDE":
+			c.Users[i].TZ = "America/Toronto"
+		}
+	}
+	d := directoryOf(startSlack(t, c), "", nil)
+	for id, want := range map[string]string{"U0JOSE": "America/Toronto", "U0OUTSIDE": "America/Toronto", "U0YOHANNA": "UTC"} {
+		p, err := d.Person(t.Context(), id)
+		if err != nil || p.Zone == nil || p.Zone.String() != want {
+			t.Errorf("%s is in %v, %v, want %s", id, p.Zone, err, want)
+		}
+	}
+	for _, name := range []string{"", "Local", "Mars/Olympus", "../../etc/passwd"} {
+		if zone := d.zone(name); zone != nil {
+			t.Errorf("the time zone %q is %v", name, zone)
+		}
+	}
+}
+
 func TestListsServeAWhile(t *testing.T) {
 	clock := &movedClock{now: noon}
 	s := startSlack(t, people())

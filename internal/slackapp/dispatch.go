@@ -31,6 +31,20 @@ type Commands interface {
 	Fail(ctx context.Context, c deploytoken.Command)
 	// Status reads who holds the token.
 	Status(ctx context.Context) (deploytoken.Status, error)
+	// Draft reports whether the holding lasts and is known to be the person's,
+	// and returns the words that a form for its release begins with: those of
+	// the command of that ID, if it was a release of the person's, or what the
+	// holding is for
+	// where command is "". It asks nobody but the store.
+	Draft(ctx context.Context, person, holding, command string) (words string, theirs bool, err error)
+}
+
+// History is the Deploy history spreadsheet.
+type History interface {
+	// Recent reads the last n entries, the newest first.
+	Recent(ctx context.Context, n int) ([]deploytoken.Entry, error)
+	// Link is the spreadsheet's address, for people.
+	Link() string
 }
 
 // InboundConfig is what an Inbound needs.
@@ -42,6 +56,10 @@ type InboundConfig struct {
 	Commands Commands
 	// Members says who may ask for anything.
 	Members Members
+	// History is the Deploy history.
+	History History
+	// Servers are offered in the form of a release; none where empty.
+	Servers []string
 	// Busy makes the checks of /kingfisher busy; nil: none are configured.
 	Busy deploytoken.BusyChecker
 	// OverrideURL is the address of how to deploy without losing what runs,
@@ -74,6 +92,15 @@ type inboundTiming struct {
 	command time.Duration
 	// answer bounds the answer to what only reads.
 	answer time.Duration
+	// draft bounds the look at what a form begins with, before the
+	// acknowledgement.
+	draft time.Duration
+	// form bounds the time from an envelope's coming until a form is open. Slack
+	// takes 3 s.
+	form time.Duration
+	// home bounds the reading and publishing of somebody's home, and part the
+	// reading of each part of it.
+	home, part time.Duration
 	// fail bounds the record that a command failed.
 	fail time.Duration
 	// join bounds the wait for what runs once its context has ended.
@@ -86,6 +113,10 @@ func defaultInboundTiming() inboundTiming {
 		accept:  2 * time.Second,
 		command: 3 * time.Minute,
 		answer:  30 * time.Second,
+		draft:   time.Second,
+		form:    2800 * time.Millisecond,
+		home:    30 * time.Second,
+		part:    15 * time.Second,
 		fail:    10 * time.Second,
 		join:    3 * time.Second,
 	}
@@ -100,6 +131,8 @@ const (
 	turnedDownStore    = "I can't take that in just now. If you hear no more from me within a minute, try again."
 	turnedDownLate     = "I can't tell whether I have taken that in. If I have, you will hear from me; look at /deploy-token status before you try again."
 	sorry              = "Something went wrong on my side, so I have no answer. Try again; if it happens again, please tell whoever runs this bot."
+	noForm             = "I couldn't open the form, so nothing was done. Press the button again."
+	noReleaseForm      = "I couldn't open the form, so nothing was done. Press the button again, or type `/deploy-token release` and what you did."
 	noBusyChecks       = "The busy checks are not set up for this bot. Whoever runs it can add a kingfisher section to its configuration."
 )
 
@@ -116,12 +149,12 @@ type Inbound struct {
 	responder *Responder
 	reads     *recentIDs // envelopes that only read; the store knows the others
 
-	places   *places       // one taken by each request, from its coming to its end
-	accepts  chan struct{} // one taken by each Commands.Accept
-	intake   *lanes        // by person: record and acknowledge
-	work     *lanes        // by person: commands, and what is quickly read
-	watching *lanes        // by request: waits for busy checks
-	notes    *lanes        // by request: refusals that no acknowledgement can carry
+	places  *places       // one taken by each request, from its coming to its end
+	accepts chan struct{} // one taken by each Commands.Accept
+	intake  *lanes        // by person: record and acknowledge
+	work    *lanes        // by person: commands, and what is quickly read
+	waits   *lanes        // by request: busy checks, the history, forms; by person: homes
+	notes   *lanes        // by request: refusals that no acknowledgement can carry
 
 	ctx    context.Context // of all work
 	cancel context.CancelFunc
@@ -156,11 +189,11 @@ func NewInbound(config InboundConfig) *Inbound {
 		places:    newPlaces(capacity),
 		accepts:   make(chan struct{}, capacity),
 		// A store that hangs must not hold up the acknowledgements of others.
-		intake:   newLanes(capacity, capacity),
-		work:     newLanes(config.Workers, capacity),
-		watching: newLanes(capacity, capacity),
-		notes:    newLanes(4, 64),
-		ran:      make(chan struct{}),
+		intake: newLanes(capacity, capacity),
+		work:   newLanes(config.Workers, capacity),
+		waits:  newLanes(capacity, 2*capacity),
+		notes:  newLanes(4, 64),
+		ran:    make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.busy = newBusyDesk(in.ctx, config.Busy, config.Log, config.Now, &in.tasks)
@@ -249,7 +282,7 @@ func (in *Inbound) Shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	all := []*lanes{in.intake, in.work, in.watching, in.notes}
+	all := []*lanes{in.intake, in.work, in.waits, in.notes}
 	for _, l := range all {
 		if l.wait(ctx) != nil {
 			break
@@ -348,38 +381,119 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 			f(ctx, r)
 		})
 	}
-	switch {
-	case r.Ask == askNothing:
-		in.ack(e, r, nil)
-	case !r.Ask.changes() && !in.reads.add(r.ID):
+	if r.Ask != askNothing && !r.Ask.changes() && !in.reads.add(r.ID) {
 		in.ack(e, r, nil)
 		in.logger(r).Info("ignoring a request that came before")
-	case r.Ask == askBusy:
+		return
+	}
+	var draft string
+	if r.Ask == askReleaseForm {
+		r, draft = in.formOrRelease(ctx, r)
+	}
+	switch r.Ask {
+	case askNothing:
+		in.ack(e, r, nil)
+		return
+	case askReleaseForm, askWaitForm:
 		in.ack(e, r, nil)
 		acknowledged = true
-		handOn(in.watching, r.ID, in.answer, busyWithin+in.timing.answer)
-	case !r.Ask.changes():
+		within := in.timing.form - in.config.Now().Sub(e.Received)
+		handOn(in.waits, r.ID, func(ctx context.Context, r request) { in.openForm(ctx, r, draft) }, within)
+		return
+	case askHome:
+		in.ack(e, r, nil)
+		acknowledged = true
+		handOn(in.waits, homeLane(r), in.home, in.timing.home)
+		return
+	case askBusy, askLook, askHistory:
+		in.ack(e, r, nil)
+		acknowledged = true
+		handOn(in.waits, r.ID, in.answer, busyWithin+in.timing.answer)
+		return
+	}
+	if !r.Ask.changes() {
 		in.ack(e, r, nil)
 		acknowledged = true
 		handOn(in.work, r.Person, in.answer, in.timing.answer)
-	default:
-		if why := in.refuses(ctx, r); why != "" {
-			in.logger(r).Info("refused a command")
-			in.turnDown(e, r, why)
-			return
+		return
+	}
+	if why := in.refuses(ctx, r); why != "" {
+		in.logger(r).Info("refused a command")
+		in.turnDown(e, r, why)
+		return
+	}
+	if in.config.Busy == nil && r.Ask.needsChecks() {
+		in.turnDown(e, r, noBusyChecks)
+		return
+	}
+	if wrong := r.wrong(); wrong != nil {
+		in.ack(e, r, keepForm(wrong))
+		return
+	}
+	fresh, why := in.accept(ctx, r)
+	if why != "" {
+		in.turnDown(e, r, why)
+		return
+	}
+	in.ack(e, r, nil)
+	acknowledged = true
+	if !fresh {
+		in.logger(r).Info("ignoring a command that came before")
+		return
+	}
+	handOn(in.work, r.Person, in.do, in.timing.command)
+}
+
+// formOrRelease returns the request for a form, and the words that it begins
+// with, where the holding lasts and is known to be the asker's. Anything else
+// is a plain release, which finds out.
+func (in *Inbound) formOrRelease(ctx context.Context, r request) (request, string) {
+	ctx, cancel := context.WithTimeout(ctx, in.timing.draft)
+	defer cancel()
+	draft, theirs, err := in.config.Commands.Draft(ctx, r.Person, r.Holding, r.Subject)
+	if err != nil {
+		in.logger(r).Warn("cannot look up what a form begins with", "error", err)
+	}
+	if err == nil && theirs && r.Trigger != "" {
+		return r, draft
+	}
+	if r.Subject != "" {
+		r.Words = deploytoken.CleanLine(draft, maxWords)
+	}
+	r.Ask, r.Subject = askRelease, ""
+	return r, ""
+}
+
+// openForm opens the form that the click asks for.
+func (in *Inbound) openForm(ctx context.Context, r request, draft string) {
+	log := in.logger(r)
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("panic while opening a form", "panic", p, "stack", string(debug.Stack()))
+			in.respond(r, refusal(sorry))
 		}
-		fresh, why := in.accept(ctx, r)
-		if why != "" {
-			in.turnDown(e, r, why)
-			return
-		}
-		in.ack(e, r, nil)
-		acknowledged = true
-		if !fresh {
-			in.logger(r).Info("ignoring a command that came before")
-			return
-		}
-		handOn(in.work, r.Person, in.do, in.timing.command)
+	}()
+	if in.ctx.Err() != nil {
+		in.respond(r, refusal(turnedDownStopping))
+		return
+	}
+	if why := in.refuses(ctx, r); why != "" {
+		log.Info("refused a form")
+		in.respond(r, refusal(why))
+		return
+	}
+	view, failed := waitForm(originOf(r), in.config.Now()), noForm
+	if r.Ask == askReleaseForm {
+		view, failed = releaseForm(originOf(r), draft, in.config.Servers), noReleaseForm
+	}
+	_, err := in.config.Client.OpenViewContext(ctx, r.Trigger, view)
+	if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok && e.Err == "exchanged_trigger_id" {
+		log.Info("the form was opened before")
+		return
+	}
+	if err != nil {
+		log.Warn("cannot open a form", "error", fault(err, "open a form", false))
+		in.respond(r, refusal(failed))
 	}
 }
 
@@ -453,6 +567,9 @@ func (in *Inbound) do(ctx context.Context, r request) {
 	}
 	in.config.Commands.Do(ctx, r.command())
 	log.Info("worked on a command", "took", in.config.Now().Sub(r.Received))
+	if r.Home {
+		in.refreshHome(r, homeExtras{})
+	}
 }
 
 // fail records that the command failed, also while shutting down.
@@ -485,6 +602,10 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 		in.respond(r, refusal(why))
 		return
 	}
+	if in.config.Busy == nil && r.Ask.needsChecks() {
+		in.respond(r, refusal(noBusyChecks))
+		return
+	}
 	switch r.Ask {
 	case askStatus:
 		st, err := in.config.Commands.Status(ctx)
@@ -498,14 +619,20 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 			return
 		}
 		in.respond(r, statusMessage(st, r.Person, in.config.Now()))
+	case askHistory:
+		in.answerHistory(ctx, r)
 	case askBusy:
-		if in.config.Busy == nil {
-			in.respond(r, refusal(noBusyChecks))
-			return
-		}
 		in.answerBusy(ctx, r)
+	case askLook:
+		in.answerLook(ctx, r)
 	case askNotUnderstood:
 		in.respond(r, notUnderstood(r.Slash, r.Words))
+	case askGiveToWhom:
+		in.respond(r, refusal(howToGive))
+	case askForceWhy:
+		in.respond(r, refusal(howToForce))
+	case askHistoryHowMany:
+		in.respond(r, refusal(howManyEntries))
 	default:
 		in.respond(r, helpMessage(r.Slash))
 	}
@@ -513,7 +640,12 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 
 // respond answers so that only the asker sees it, also while shutting down. A
 // message that others see, too, is not replaced by the answer to a click on it.
+// What was clicked in the home is answered there.
 func (in *Inbound) respond(r request, m Message) error {
+	if r.Home {
+		in.refreshHome(r, homeExtras{notice: &m})
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), in.timing.answer)
 	defer cancel()
 	replace := r.Message == "" || r.Ephemeral
@@ -532,6 +664,10 @@ func (in *Inbound) turnDown(e *envelope, r request, why string) {
 		return
 	}
 	in.logger(r).Warn("turned a request down", "why", why)
+	if e.AcceptsResponse && r.Form != "" {
+		in.ack(e, r, keepForm(map[string]string{firstField(r.Form): why}))
+		return
+	}
 	if e.AcceptsResponse && r.Slash != "" {
 		m := refusal(why)
 		in.ack(e, r, slackAnswer{ResponseType: slack.ResponseTypeEphemeral, Text: m.Text, Blocks: m.Blocks})

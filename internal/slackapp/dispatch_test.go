@@ -26,6 +26,7 @@ type recordedCommands struct {
 	accept func(ctx context.Context, c deploytoken.Command) error
 	do     func(ctx context.Context, c deploytoken.Command)
 	status func(ctx context.Context) (deploytoken.Status, error)
+	draft  func(person, holding, command string) (words string, theirs bool, err error)
 }
 
 func (r *recordedCommands) Accept(ctx context.Context, c deploytoken.Command) (bool, error) {
@@ -67,6 +68,13 @@ func (r *recordedCommands) Status(ctx context.Context) (deploytoken.Status, erro
 		return r.status(ctx)
 	}
 	return freeStatus, nil
+}
+
+func (r *recordedCommands) Draft(ctx context.Context, person, holding, command string) (string, bool, error) {
+	if r.draft != nil {
+		return r.draft(person, holding, command)
+	}
+	return "", false, nil
 }
 
 var freeStatus = deploytoken.Status{

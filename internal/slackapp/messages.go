@@ -12,70 +12,15 @@ import (
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
 
-// The action IDs of the buttons. The value of each is the ID of the holding
-// that it is about.
-const (
-	actionRelease      = "release"
-	actionAsk          = "ask"
-	actionStillWorking = "still-working"
-	actionClaim        = "claim"
-)
-
-func releaseButton(holding string) button { return button{actionRelease, "Release token", holding} }
-func askButton(holding string) button     { return button{actionAsk, "Ask to release", holding} }
-func stillWorkingButton(holding string) button {
-	return button{actionStillWorking, "Still working", holding}
-}
-func claimButton(holding string) button { return button{actionClaim, "That's me", holding} }
-
 // tellAfter is how late a message must be to say when what it tells of was.
 const tellAfter = 2 * time.Minute
-
-// helpMessage says what can be said to the command.
-func helpMessage(command string) Message {
-	return compose([]group{usage(command)}, nil)
-}
-
-// notUnderstood says that text, said to the command, isn't understood, and what
-// would be.
-func notUnderstood(command, text string) Message {
-	said := command
-	if text != "" {
-		said += " " + text
-	}
-	return compose([]group{
-		{lines: []line{{words("I don't understand "), code(deploytoken.CleanLine(said, 200)), words(". Nothing was done.")}}},
-		usage(command),
-	}, nil)
-}
-
-func usage(command string) group {
-	if command == commandKingfisher {
-		return group{
-			lines: []line{{words("Before you deploy to Kingfisher, ask me what runs there:")}},
-			bullets: []line{
-				{code("/kingfisher busy"), words(" shows what a deployment would interrupt, and whose it is. Only you see the answer.")},
-				{code("/kingfisher help"), words(" shows this.")},
-			},
-		}
-	}
-	return group{
-		lines: []line{{words("Whoever holds the deploy token may change the servers; nobody else may. You can say:")}},
-		bullets: []line{
-			{code("/deploy-token"), words(" shows who holds the token, since when and for what.")},
-			{code("/deploy-token take upgrade PostgreSQL"), words(" takes the token, if it is free. Say what for in your own words, or leave them out.")},
-			{code("/deploy-token release upgraded PostgreSQL to 18"), words(" releases the token, if you hold it, and adds an entry to the Deploy history. Say what you did, or leave that out.")},
-			{code("/deploy-token help"), words(" shows this.")},
-			{code("/kingfisher busy"), words(" shows what a deployment to Kingfisher would interrupt.")},
-		},
-	}
-}
 
 // refusal says why something can't be done. In text, `back quotes` mark what a
 // person types.
 func refusal(text string) Message { return say(prose(text)) }
 
-// statusMessage says who holds the token, with the buttons that fit the asker.
+// statusMessage says who holds the token and who waits for it, with the buttons
+// that fit the asker.
 func statusMessage(st deploytoken.Status, asker string, now time.Time) Message {
 	lines, buttons := describe(st, asker, now)
 	if st.Changing {
@@ -84,11 +29,11 @@ func statusMessage(st deploytoken.Status, asker string, now time.Time) Message {
 	if st.PendingRows > 0 {
 		lines = append(lines, line{words(count(st.PendingRows, "entry of the Deploy history is", "entries of the Deploy history are") + " still to be written. I keep trying.")})
 	}
-	return compose([]group{{lines: lines}}, buttons)
+	return compose(append([]group{{lines: lines}}, waitlist(st, asker, now)...), buttons)
 }
 
-// describe says who holds the token by a reading of the document, with the
-// buttons that fit the asker.
+// describe says who holds the token by a reading of the document, and what else
+// there is to say of that, with the buttons that fit the asker.
 func describe(st deploytoken.Status, asker string, now time.Time) ([]line, []button) {
 	document := link(st.Link, "Deploy token document")
 	see := line{words("See the "), document, words(".")}
@@ -98,17 +43,36 @@ func describe(st deploytoken.Status, asker string, now time.Time) ([]line, []but
 		// There was no reading, and the reason is why.
 		return []line{join(line{words("I can't read the "), document, words(" just now. ")}, prose(st.Token.Reason))}, nil
 	case st.Token.State == deploytoken.Free:
-		return []line{{words("Nobody holds the deploy token. To take it, type "), code("/deploy-token take"), words(" and what for.")}, see}, nil
+		first, buttons := free(st.Matters.Waiters, asker, now)
+		return []line{first, see}, buttons
 	case st.Token.State == deploytoken.Unclear:
 		return []line{unclear(st.Token.Reason), mend(st.Link)}, nil
 	case !h.Open():
 		return []line{{strong(st.Token.Holder), words(" holds the deploy token; since when, I don't know yet.")}, see}, nil
-	case h.PersonID == "":
-		return []line{held(line{holder(h), words(" has")}, h, now), see}, []button{askButton(h.ID), claimButton(h.ID)}
-	case h.PersonID == asker:
-		return []line{held(line{words("You have")}, h, now), see}, []button{releaseButton(h.ID)}
 	}
-	return []line{held(line{holder(h), words(" has")}, h, now), see}, []button{askButton(h.ID)}
+	who, buttons := line{holder(h), words(" has")}, []button{askButton(h.ID)}
+	join := joinOrLeave(st.Matters.Waiters, asker)
+	switch h.PersonID {
+	case "":
+		buttons = append(buttons, claimButton(h.ID), join)
+	case asker:
+		who, buttons = line{words("You have")}, []button{releaseButton(h.ID)}
+	default:
+		buttons = append(buttons, join)
+	}
+	lines := []line{held(who, h, now)}
+	for _, deployment := range st.Matters.Deployments {
+		if deployment.Holding == h.ID {
+			lines = append(lines, forKingfisher(deployment))
+		}
+	}
+	for _, offer := range st.Matters.Offers {
+		if offer.Holding == h.ID {
+			offered, answers := standingOffer(offer, asker)
+			lines, buttons = append(lines, offered), append(answers, buttons...)
+		}
+	}
+	return append(lines, see), buttons
 }
 
 // held says of who ("Alice has", "You have") for how long they have held the
@@ -122,19 +86,17 @@ func held(who line, h *deploytoken.Holding, now time.Time) line {
 }
 
 // purposeOf is what the token is held for, to end a line.
-func purposeOf(h *deploytoken.Holding) line {
-	if h.Purpose == "" {
-		return line{words(".")}
-	}
-	return line{words(": "), phrase(h.Purpose)}
-}
+func purposeOf(h *deploytoken.Holding) line { return ending(h.Purpose) }
 
 // summaryOf is what was done with the token, to end a line.
-func summaryOf(h *deploytoken.Holding) line {
-	if h.Summary == "" {
+func summaryOf(h *deploytoken.Holding) line { return ending(h.Summary) }
+
+// ending ends a line with what somebody wrote, if anything.
+func ending(text string) line {
+	if text == "" {
 		return line{words(".")}
 	}
-	return line{words(": "), phrase(h.Summary)}
+	return line{words(": "), phrase(text)}
 }
 
 // after is how long the holding lasted, until it ended or until now.
@@ -162,10 +124,21 @@ func mend(documentLink string) line {
 // A teller puts one delivery into words.
 type teller struct {
 	deploytoken.Delivery
+	// overrideURL is the address of how to deploy without losing what runs; ""
+	// for none.
+	overrideURL string
+}
+
+// matterOf is what else the delivery tells of; nil where that is of another type
+// or isn't known any more.
+func matterOf[T any](d teller) *T {
+	m, _ := any(d.Matter).(*T)
+	return m
 }
 
 // message puts the delivery into words. It returns false where there is
-// nothing to tell any more: a reminder of a holding that is over.
+// nothing to tell any more: a reminder of a holding that is over, an offer that
+// was withdrawn.
 func (d teller) message() (Message, bool) {
 	if len(d.Late) > 0 {
 		return d.summary()
@@ -175,7 +148,8 @@ func (d teller) message() (Message, bool) {
 		return d.answer(), true
 	case deploytoken.NoticePending:
 		return d.pending(), true
-	case deploytoken.NoticeTaken, deploytoken.NoticeReleased, deploytoken.NoticeChanged, deploytoken.NoticeRetired:
+	case deploytoken.NoticeTaken, deploytoken.NoticeReleased, deploytoken.NoticeChanged, deploytoken.NoticeRetired,
+		deploytoken.NoticeHandedOver, deploytoken.NoticeForceReleased:
 		lines, buttons := d.news()
 		return compose([]group{{lines: lines}}, buttons), true
 	case deploytoken.NoticeReminder:
@@ -187,8 +161,48 @@ func (d teller) message() (Message, bool) {
 	case deploytoken.NoticeUnclear, deploytoken.NoticeClear, deploytoken.NoticeTrouble, deploytoken.NoticeMended:
 		lines, _ := d.news()
 		return compose([]group{{lines: lines}}, nil), true
+	case deploytoken.NoticeTurn:
+		return d.turn()
+	case deploytoken.NoticeTurnOver:
+		return d.turnOver()
+	case deploytoken.NoticeForgotten:
+		return d.forgotten()
+	case deploytoken.NoticeOffered:
+		return d.offered()
+	case deploytoken.NoticeOfferOver:
+		return d.offerOver()
+	case deploytoken.NoticeOfferAnswered:
+		return d.offerAnswered()
+	case deploytoken.NoticeForced:
+		return d.forced(), true
+	case deploytoken.NoticeLooking:
+		return d.looking(), true
+	case deploytoken.NoticeQuestion:
+		return d.question()
+	case deploytoken.NoticeConsent:
+		return d.consent()
+	case deploytoken.NoticeConsentNews:
+		return d.consentNews()
+	case deploytoken.NoticeDeploying:
+		return d.deploying()
+	case deploytoken.NoticeDeployed:
+		return d.deployed()
+	case deploytoken.NoticeNewWork:
+		return d.newWork()
+	case deploytoken.NoticeWatched:
+		return d.watched()
+	case deploytoken.NoticeWatchEnded:
+		return d.watchEnded()
 	}
 	return Message{}, false
+}
+
+// reader is the Slack user ID of whom the message goes to; "" for a channel.
+func (d teller) reader() string {
+	if id, ok := strings.CutPrefix(d.Destination, deploytoken.ToPerson("")); ok {
+		return id
+	}
+	return ""
 }
 
 // document is the link to the document.
@@ -233,6 +247,10 @@ func (d teller) news() ([]line, []button) {
 		return []line{d.over(h)}, nil
 	case deploytoken.NoticeReleased:
 		return []line{d.released(h)}, nil
+	case deploytoken.NoticeHandedOver:
+		return d.handedOver()
+	case deploytoken.NoticeForceReleased:
+		return []line{d.forceReleased()}, nil
 	case deploytoken.NoticeChanged:
 		return d.changed()
 	case deploytoken.NoticeUnclear:
@@ -266,13 +284,19 @@ func (d teller) over(h *deploytoken.Holding) line {
 	if !h.SinceKnown {
 		l = line{holder(h), words(" had the deploy token from "), moment(h.Since), words(" or earlier")}
 	}
-	l = append(l, words(" to "), moment(h.Ended), words(" ("+after(h, d.At)+")"))
-	return append(l, purposeOf(h)...)
+	l = append(l, words(" to "), moment(h.Ended), words(" ("+after(h, d.At)))
+	if h.EndedBy != "" {
+		l = append(l, words(", then it was released for them"))
+	}
+	return append(append(l, words(")")), purposeOf(h)...)
 }
 
 func (d teller) released(h *deploytoken.Holding) line {
 	if h == nil {
 		return join(line{words("The deploy token was released")}, d.when(), line{words(".")})
+	}
+	if h.EndedBy != "" {
+		return join(line{words("The deploy token was released for "), holder(h)}, d.when(), line{words(" after " + after(h, d.At))}, summaryOf(h))
 	}
 	return join(line{holder(h), words(" released the deploy token")}, d.when(), line{words(" after " + after(h, d.At))}, summaryOf(h))
 }
@@ -327,22 +351,25 @@ func says(subject span, t deploytoken.Token) line {
 	return unclear(t.Reason)
 }
 
-// reminder reminds of a holding. The first, and any that can't stand in the
-// first one's thread, mentions the holder.
+// reminder reminds of a holding. In the channel, the first, and any that can't
+// stand in the first one's thread, mentions the holder.
 func (d teller) reminder() Message {
 	h := d.Holding
 	if h == nil {
 		return Message{}
 	}
 	held := " held the deploy token for " + after(h, d.At)
+	direct := d.reader() != ""
 	first := line{holder(h), words(" has" + held)}
-	if h.PersonID != "" && d.Thread.Timestamp == "" {
+	if direct {
+		first = line{words("You have" + held)}
+	} else if h.PersonID != "" && d.Thread.Timestamp == "" {
 		first = line{mention(h.PersonID), words(", you have" + held)}
 	} else if d.Thread.Timestamp != "" {
 		first = line{holder(h), words(" still holds the deploy token, after " + after(h, d.At))}
 	}
 	lines := []line{append(first, purposeOf(h)...)}
-	if d.Thread.Timestamp == "" {
+	if d.Thread.Timestamp == "" || direct {
 		lines = append(lines, line{words("If the work is done, please release the token. If it isn't, press "), strong("Still working"), words(", and I'll keep quiet for a while.")})
 	}
 	return compose([]group{{lines: lines}}, []button{releaseButton(h.ID), stillWorkingButton(h.ID)})
@@ -434,6 +461,10 @@ func (d teller) brief() line {
 			return line{who, words(" released the deploy token.")}
 		}
 		return d.released(d.Holding)
+	case deploytoken.NoticeHandedOver:
+		return d.overTo()
+	case deploytoken.NoticeForceReleased:
+		return d.forceReleased()
 	case deploytoken.NoticeChanged:
 		l := line{words("The document was changed by hand.")}
 		if t := d.Notice.Token; t != nil {

@@ -81,7 +81,7 @@ func tellIf(d deploytoken.Delivery) (Message, bool) {
 	if d.Notice.At.IsZero() {
 		d.Notice.At = ago(time.Second)
 	}
-	return teller{d}.message()
+	return teller{d, testOverride}.message()
 }
 
 func answerOf(o deploytoken.Outcome, kind deploytoken.Kind, h *deploytoken.Holding, t *deploytoken.Token) deploytoken.Delivery {
@@ -92,7 +92,7 @@ func answerOf(o deploytoken.Outcome, kind deploytoken.Kind, h *deploytoken.Holdi
 	case deploytoken.OutcomeRefused:
 		n.Detail = "Google refuses to let the bot read the document. Share it with bot@example.iam.gserviceaccount.com as Editor, see https://support.google.com/docs/answer/2494822."
 	}
-	return deploytoken.Delivery{Notice: n, Holding: h, Command: command(kind)}
+	return deploytoken.Delivery{Notice: n, Holding: h, Command: command(kind), Matter: matterOfOutcome(o)}
 }
 
 // late is the delivery 40 minutes after it was decided, when the document says
@@ -203,6 +203,11 @@ func messages() map[string]Message {
 		kind := map[string]deploytoken.Kind{
 			"released": deploytoken.KindRelease, "ended": deploytoken.KindRelease, "free": deploytoken.KindRelease, "quiet": deploytoken.KindStillWorking,
 			"asked": deploytoken.KindAsk, "holder-unknown": deploytoken.KindAsk, "claimed": deploytoken.KindClaim, "not-yours": deploytoken.KindClaim,
+			"waiting": deploytoken.KindWait, "left": deploytoken.KindLeave, "not-waiting": deploytoken.KindLeave,
+			"offered": deploytoken.KindGive, "handed-over": deploytoken.KindAccept, "declined": deploytoken.KindDecline,
+			"confirm": deploytoken.KindForce, "forced": deploytoken.KindForceConfirmed,
+			"consent-asked": deploytoken.KindConsent, "nothing-runs": deploytoken.KindConsent, "answered": deploytoken.KindAgree,
+			"watching": deploytoken.KindWatch, "unwatched": deploytoken.KindUnwatch, "preferred": deploytoken.KindPrefer,
 		}[outcome]
 		if kind == "" {
 			kind = deploytoken.KindTake
@@ -211,6 +216,12 @@ func messages() map[string]Message {
 	}
 	for name, message := range busyMessages() {
 		m["busy-"+name] = message
+	}
+	for name, message := range workflowMessages() {
+		if _, ok := m[name]; ok {
+			panic("two messages are called " + name)
+		}
+		m[name] = message
 	}
 	return m
 }
@@ -253,6 +264,8 @@ func lateSummary() deploytoken.Delivery {
 			carol := *with(alice(), ended)
 			carol.ID, carol.Name, carol.PersonID, carol.Purpose, carol.Summary = "h3", "Carol Wu", "U0CAROL", "the registry", "upgraded it"
 			late.Holding = &carol
+		case "h6":
+			late.Holding, late.Previous = with(bobs(), forced), with(alice(), ended)
 		}
 		return late
 	}
@@ -266,6 +279,8 @@ func lateSummary() deploytoken.Delivery {
 		at(130*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeClear, Token: freeToken}),
 		at(2*time.Hour, deploytoken.Notice{Kind: deploytoken.NoticeChanged, Holding: "h4", Token: heldBy("Bob")}),
 		at(100*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeTaken, Holding: "h5", PersonID: "U0GONE"}),
+		at(98*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeHandedOver, Holding: "h6", Previous: "h1"}),
+		at(96*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeForceReleased, Holding: "h6", PersonID: "U0CAROL", Name: "Carol Wu", Detail: "he is away"}),
 		at(90*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeTrouble, Detail: "The spreadsheet has no tab called “Log”. Correct google.sheet."}),
 	}
 	return d
@@ -372,6 +387,10 @@ func TestEveryOutcomeHasItsOwnWords(t *testing.T) {
 			continue
 		}
 		d := answerOf(deploytoken.Outcome(o), deploytoken.KindTake, nil, nil)
+		bare := d
+		if bare.Matter = nil; tell(bare).Text == failed || tell(late(bare)).Text == failedLate {
+			t.Errorf("no words for an answer of %q that tells of nothing known", o)
+		}
 		if m := tell(d); m.Text == failed || m.Text == "" {
 			t.Errorf("no words for an answer of %q", o)
 		}
@@ -386,13 +405,19 @@ func TestEveryNoticeHasWords(t *testing.T) {
 		switch k := deploytoken.NoticeKind(kind); k {
 		case deploytoken.NoticeRow, deploytoken.NoticeSweep:
 		default:
-			d := notice(k, alice())
+			d := notice(k, alice(), of(matterOfNotice(k)), withWorks)
 			d.Command = command(deploytoken.KindTake)
 			if m, ok := tellIf(d); !ok || m.Text == "" {
 				t.Errorf("no words for a notice of %q", kind)
 			}
 			// Nothing that may be missing makes it panic.
 			tellIf(notice(k, nil))
+			tellIf(notice(k, nil, of(&deploytoken.Look{})))
+			tellIf(notice(k, nil, of(&deploytoken.Waiter{})))
+			tellIf(notice(k, nil, of(&deploytoken.Offer{})))
+			tellIf(notice(k, nil, of(&deploytoken.Deployment{News: deploytoken.ConsentRefused})))
+			tellIf(notice(k, nil, of(&deploytoken.Question{}), editing))
+			tellIf(notice(k, nil, of(&deploytoken.Watch{})))
 			tellIf(deploytoken.Delivery{Notice: deploytoken.Notice{Kind: k}, Late: []deploytoken.Delivery{{Notice: deploytoken.Notice{Kind: k}}}})
 		}
 	}
@@ -406,15 +431,24 @@ func TestWhatIsOverIsNotRemindedOf(t *testing.T) {
 	}
 }
 
-// buttonsOf returns the action IDs of the message's buttons.
-func buttonsOf(m Message) []string {
-	var ids []string
+// elementsOf returns the message's buttons.
+func elementsOf(m Message) []*slack.ButtonBlockElement {
+	var buttons []*slack.ButtonBlockElement
 	for _, b := range m.Blocks {
 		if a, ok := b.(*slack.ActionBlock); ok {
 			for _, e := range a.Elements.ElementSet {
-				ids = append(ids, e.(*slack.ButtonBlockElement).ActionID)
+				buttons = append(buttons, e.(*slack.ButtonBlockElement))
 			}
 		}
+	}
+	return buttons
+}
+
+// buttonsOf returns the action IDs of the message's buttons.
+func buttonsOf(m Message) []string {
+	var ids []string
+	for _, b := range elementsOf(m) {
+		ids = append(ids, b.ActionID)
 	}
 	return ids
 }
@@ -430,21 +464,66 @@ func TestButtonsFitTheMessage(t *testing.T) {
 		"reminder-first":           {actionRelease, actionStillWorking},
 		"reminder-later":           {actionRelease, actionStillWorking},
 		"asked":                    {actionRelease},
-		"answer-held":              {actionAsk},
-		"answer-held-unrecorded":   nil,
+		"answer-held":              {actionAsk, actionWait},
+		"answer-held-unrecorded":   {actionWait},
 		"answer-maybe-yours":       {actionClaim},
 		"answer-taken":             {actionRelease},
 		"answer-taken-over":        nil,
 		"status-yours":             {actionRelease},
-		"status-another's":         {actionAsk},
-		"status-unmatched":         {actionAsk, actionClaim},
-		"status-free":              nil,
+		"status-another's":         {actionAsk, actionWait},
+		"status-unmatched":         {actionAsk, actionClaim, actionWait},
+		"status-free":              {actionTake},
 		"status-unrecorded":        nil,
-		"late-answer-taken":        {actionAsk, actionClaim},
+		"late-answer-taken":        {actionAsk, actionClaim, actionWait},
 		"late-answer-now-yours":    {actionRelease},
 		"late-summary":             nil,
 		"displaced-by-someone":     nil,
 		"reminder-first-unmatched": {actionRelease, actionStillWorking},
+		"reminder-direct":          {actionRelease, actionStillWorking},
+		"answer-waiting":           {actionLeave},
+		"answer-out-of-turn":       {actionWait, actionTakeOutOfTurn},
+		"answer-confirm":           {actionAsk, actionForceConfirmed},
+		"answer-confirm-over":      nil,
+		"answer-busy":              {actionConsent, actionWatch, actionWithoutPostgres, actionTakeAnyway},
+		"answer-busy-no-postgres":  {actionConsent, actionWatch, actionTakeAnyway},
+		"answer-busy-answered":     {actionWatch, actionWithoutPostgres, actionTakeAnyway},
+		"answer-nothing-runs":      {actionTake},
+		"answer-nothing-runs-held": nil,
+		"answer-release-refused":   {actionReleaseAgain},
+		"answer-release-contended": {actionReleaseAgain},
+		"status-waiting":           {actionRelease},
+		"status-waiting-oneself":   {actionAsk, actionLeave},
+		"status-turn":              {actionTake, actionLeave},
+		"status-turn-another's":    {actionWait, actionTakeOutOfTurn},
+		"status-turn-next":         {actionLeave, actionTakeOutOfTurn},
+		"status-offered-by":        {actionRelease},
+		"status-offered-to":        {actionAccept, actionDecline, actionAsk, actionWait},
+		"turn":                     {actionTake, actionLeave},
+		"turn-over-taken":          {actionLeave},
+		"turn-over-lapsed":         {actionWait},
+		"turn-over-took":           nil,
+		"forgotten":                {actionAsk, actionForceConfirmed},
+		"offered":                  {actionAccept, actionDecline},
+		"offer-over-declined":      nil,
+		"handed-over":              {actionRelease, actionAsk},
+		"handed-over-over":         nil,
+		"force-released":           nil,
+		"question-owner":           {actionAgree, actionAskToWait},
+		"question-owner-agreed":    {actionAskToWait},
+		"question-owner-waits":     {actionAgree},
+		"question-owner-over":      nil,
+		"question-owner-ended":     nil,
+		"question-channel":         {actionAgree, actionAskToWait},
+		"consent":                  nil,
+		"consent-waits":            nil,
+		"consent-all":              {actionTake},
+		"consent-taken":            nil,
+		"consent-news-given":       {actionTake},
+		"consent-news-refused":     {actionWatch, actionTakeAnyway},
+		"consent-news-lapsed":      {actionConsent},
+		"watched":                  {actionTake},
+		"watched-held":             {actionWait},
+		"watch-ended":              {actionWatch},
 	}
 	for name, want := range tests {
 		m, ok := all[name]
@@ -467,7 +546,7 @@ func TestOnlyWhoMustActIsMentioned(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := strings.Contains(m.Text, "<@") || strings.Contains(string(blocks), `"type":"user"`)
-		private := strings.HasPrefix(name, "busy-") && !strings.Contains(name, "public")
+		private := strings.HasPrefix(name, "busy-") && !strings.Contains(name, "public") || strings.Contains(name, "answer-busy") || name == "new-work"
 		if want := slices.Contains(mayMention, name); found != want && !private {
 			t.Errorf("%s: mentions someone is %v, want %v", name, found, want)
 		}
