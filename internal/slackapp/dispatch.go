@@ -131,8 +131,8 @@ const (
 	turnedDownStore    = "I can't take that in just now. If you hear no more from me within a minute, try again."
 	turnedDownLate     = "I can't tell whether I have taken that in. If I have, you will hear from me; look at /deploy-token status before you try again."
 	sorry              = "Something went wrong on my side, so I have no answer. Try again; if it happens again, please tell whoever runs this bot."
-	noForm             = "I couldn't open the form, so nothing was done. Press the button again."
-	noReleaseForm      = "I couldn't open the form, so nothing was done. Press the button again, or type `/deploy-token release` and what you did."
+	noForm             = "The form didn't open as it should, and nothing was done yet. If you don't see it, press the button again."
+	noReleaseForm      = "The form didn't open as it should, and nothing was done yet. If you don't see it, press the button again, or type `/deploy-token release` and what you did."
 	noBusyChecks       = "The busy checks are not set up for this bot. Whoever runs it can add a kingfisher section to its configuration."
 )
 

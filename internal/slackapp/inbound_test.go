@@ -365,6 +365,10 @@ func BenchmarkAck(b *testing.B) {
 		})
 	}
 	people.Wait()
+	reportLatencies(b, took)
+}
+
+func reportLatencies(b *testing.B, took []time.Duration) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
