@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -300,11 +302,11 @@ var elements = map[string]struct {
 		}
 	}},
 	"image":                      {inAccessory, func(l *limits, e object, at string) { l.image(e, at) }},
-	"overflow":                   {inAccessory | inActions, func(l *limits, e object, at string) { l.options(e, at, 5, false) }},
-	"checkboxes":                 {inAccessory | inActions | inInput, func(l *limits, e object, at string) { l.options(e, at, 10, false) }},
-	"radio_buttons":              {inAccessory | inActions | inInput, func(l *limits, e object, at string) { l.options(e, at, 10, false) }},
-	"static_select":              {inAccessory | inActions | inInput, func(l *limits, e object, at string) { l.options(e, at, 100, true) }},
-	"multi_static_select":        {inAccessory | inActions | inInput, func(l *limits, e object, at string) { l.options(e, at, 100, true) }},
+	"overflow":                   {inAccessory | inActions, func(l *limits, e object, at string) { l.options(e, at, 5, false, true) }},
+	"checkboxes":                 {inAccessory | inActions | inInput, func(l *limits, e object, at string) { l.options(e, at, 10, false, false) }},
+	"radio_buttons":              {inAccessory | inActions | inInput, func(l *limits, e object, at string) { l.options(e, at, 10, false, false) }},
+	"static_select":              {inAccessory | inActions | inInput, func(l *limits, e object, at string) { l.options(e, at, 100, true, true) }},
+	"multi_static_select":        {inAccessory | inActions | inInput, func(l *limits, e object, at string) { l.options(e, at, 100, true, true) }},
 	"external_select":            {inAccessory | inActions | inInput, nil},
 	"multi_external_select":      {inAccessory | inActions | inInput, nil},
 	"users_select":               {inAccessory | inActions | inInput, nil},
@@ -313,13 +315,52 @@ var elements = map[string]struct {
 	"multi_conversations_select": {inAccessory | inActions | inInput, nil},
 	"channels_select":            {inAccessory | inActions | inInput, nil},
 	"multi_channels_select":      {inAccessory | inActions | inInput, nil},
-	"datepicker":                 {inAccessory | inActions | inInput, nil},
-	"timepicker":                 {inAccessory | inActions | inInput, nil},
-	"datetimepicker":             {inActions | inInput, nil},
-	"plain_text_input":           {inInput, func(l *limits, e object, at string) { l.str(e, "initial_value", at, false, 3000) }},
-	"email_text_input":           {inInput, nil},
-	"url_text_input":             {inInput, nil},
-	"number_input":               {inInput, nil},
+	"datepicker":                 {inAccessory | inActions | inInput, initialTime("initial_date", "YYYY-MM-DD", time.DateOnly)},
+	"timepicker":                 {inAccessory | inActions | inInput, initialTime("initial_time", "HH:mm", timeOfDay)},
+	"datetimepicker": {inActions | inInput, func(l *limits, e object, at string) {
+		if n, ok := number(e["initial_date_time"]); e["initial_date_time"] != nil && (!ok || !isDateTime(int64(n))) {
+			l.fail(at+"/initial_date_time", "must be a UNIX timestamp of 10 digits")
+		}
+	}},
+	"plain_text_input": {inInput, func(l *limits, e object, at string) {
+		l.str(e, "initial_value", at, false, maxInputText)
+		l.number(e, "min_length", at, 0, maxInputText)
+		l.number(e, "max_length", at, 1, maxInputText)
+	}},
+	"email_text_input": {inInput, nil},
+	"url_text_input":   {inInput, nil},
+	"number_input": {inInput, func(l *limits, e object, at string) {
+		if _, ok := e["is_decimal_allowed"].(bool); !ok {
+			l.fail(at, "missing required field: is_decimal_allowed")
+		}
+	}},
+}
+
+// maxInputText is how many characters a text field takes.
+const maxInputText = 3000
+
+// timeOfDay is the form of a timepicker's times.
+const timeOfDay = "15:04"
+
+// isDateTime tells whether n can be a datetimepicker's time, in seconds since 1970.
+func isDateTime(n int64) bool { return n >= 1e9 && n < 1e10 }
+
+func initialTime(key, form, layout string) func(l *limits, e object, at string) {
+	return func(l *limits, e object, at string) {
+		if e[key] == nil {
+			return
+		}
+		if _, err := time.Parse(layout, str(e, key)); err != nil {
+			l.fail(at+"/"+key, "must be of the form %s", form)
+		}
+	}
+}
+
+// number checks a whole number between least and most, if there is one.
+func (l *limits) number(o object, key, at string, least, most int) {
+	if n, ok := number(o[key]); o[key] != nil && (!ok || n < least || n > most) {
+		l.fail(at+"/"+key, "must be between %d and %d", least, most)
+	}
 }
 
 func (l *limits) element(v any, at string, in place, seen map[string]bool) {
@@ -344,6 +385,9 @@ func (l *limits) element(v any, at string, in place, seen map[string]bool) {
 	if c := e["confirm"]; c != nil {
 		l.confirm(c, at+"/confirm")
 	}
+	if strings.HasPrefix(kind, "multi_") {
+		l.number(e, "max_selected_items", at, 1, math.MaxInt32)
+	}
 	if rule.check != nil {
 		rule.check(l, e, at)
 	}
@@ -361,8 +405,19 @@ func (l *limits) confirm(v any, at string) {
 	l.text(c, "deny", at, true, true, 30)
 }
 
-// options checks a list of choices, or groups of them where those are allowed.
-func (l *limits) options(e object, at string, most int, groups bool) {
+// options checks a list of choices, or groups of them where those are allowed, and what is chosen to begin
+// with. Plain says that their texts must be plain_text.
+func (l *limits) options(e object, at string, most int, groups, plain bool) {
+	initial, _ := e["initial_options"].([]any)
+	if e["initial_option"] != nil {
+		initial = append(initial, e["initial_option"])
+	}
+	for _, o := range initial {
+		option, _ := o.(object)
+		if _, ok := findOption(e, str(option, "value")); !ok {
+			l.fail(at, "an initial option must match one of the options")
+		}
+	}
 	if groups && e["option_groups"] != nil {
 		for i, g := range l.items(e, "option_groups", at, 1, 100) {
 			at := fmt.Sprintf("%s/option_groups/%d", at, i)
@@ -372,7 +427,7 @@ func (l *limits) options(e object, at string, most int, groups bool) {
 				continue
 			}
 			l.text(group, "label", at, true, true, 75)
-			l.options(group, at, most, false)
+			l.options(group, at, most, false, plain)
 		}
 		return
 	}
@@ -383,9 +438,9 @@ func (l *limits) options(e object, at string, most int, groups bool) {
 			l.fail(at, "must be an object")
 			continue
 		}
-		l.text(option, "text", at, true, false, 75)
+		l.text(option, "text", at, true, plain, 75)
 		l.str(option, "value", at, true, 150)
-		l.text(option, "description", at, false, false, 75)
+		l.text(option, "description", at, false, plain, 75)
 	}
 }
 

@@ -62,6 +62,13 @@ func (s *Server) routeControl(mux *http.ServeMux) {
 		}
 		return s.Select(ctx, in.User, on, in.Action, in.Values...)
 	})
+	post(control, "fill", func(_ context.Context, in fillRequest) (any, error) {
+		on, err := in.target(s)
+		if err != nil {
+			return nil, err
+		}
+		return object{}, s.Fill(in.User, on, in.Values)
+	})
 	post(control, "submit", func(ctx context.Context, in struct {
 		User, View string
 		Values     map[string][]string
@@ -137,14 +144,25 @@ func (s *Server) routeControl(mux *http.ServeMux) {
 
 // actRequest says who acts on what.
 type actRequest struct {
-	User string `json:"user"`
-	Target
-	Home bool `json:"home"` // on the person's App Home, in place of a message or a view
+	placeRequest
 	Action
 	Values []string `json:"values"`
 }
 
-func (r actRequest) target(s *Server) (Target, error) {
+// fillRequest says who fills in what.
+type fillRequest struct {
+	placeRequest
+	Values map[string][]string `json:"values"`
+}
+
+// placeRequest says who does something where.
+type placeRequest struct {
+	User string `json:"user"`
+	Target
+	Home bool `json:"home"` // on the person's App Home, in place of a message or a view
+}
+
+func (r placeRequest) target(s *Server) (Target, error) {
 	if !r.Home {
 		return r.Target, nil
 	}

@@ -7,8 +7,8 @@
 //
 // # People
 //
-// A person types a command (Slash), clicks (Click), chooses in a menu (Select), fills in a modal
-// (SubmitView, CloseView), opens the Home tab (OpenHome), and writes (PostMessage, Reply). They can only
+// A person types a command (Slash), clicks (Click), chooses in a menu (Select), fills in fields (Fill) and a
+// modal (SubmitView, CloseView), opens the Home tab (OpenHome), and writes (PostMessage, Reply). They can only
 // do what they could in Slack: the button must be in a message that they see, a required field must be
 // filled in. Each call waits, as a person does, until the app has acknowledged, and returns an Invocation;
 // what the app does then is seen in the State (Messages, Visible, Views, Home), for which WaitFor waits
@@ -22,6 +22,8 @@
 //   - A response URL that came with a slash command always speaks anew: replace_original has nothing to
 //     replace. One that came with a button replaces or deletes the message of that button.
 //   - The payload of a button in an ephemeral message carries no message.
+//   - Of what is entered in an input block the app is told at once only where it says dispatch_action; else
+//     it is in the state of what is sent next.
 //   - A private channel that the app isn't in does not exist for it; a public one answers not_in_channel.
 //   - chat.update with text and no blocks takes the blocks away, and keeps the metadata unless told.
 //   - An acknowledgement counts only over the connection that carried the envelope.
@@ -53,7 +55,8 @@
 //	POST slash       {user, channel, command, text}
 //	POST click       {user, channel, ts | view | home: true, action_id, block_id, value}
 //	POST select      the same and {values: […]}
-//	POST submit      {user, view, values: {action or block ID: […]}}
+//	POST fill        {user, channel, ts | view | home: true, values: {block or action ID: […]}}
+//	POST submit      {user, view, values: {block or action ID: […]}}
 //	POST close       {user, view}
 //	POST home        {user}                              opens the Home tab
 //	POST message     {user, channel, text, thread_ts}

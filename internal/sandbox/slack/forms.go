@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
+	"net/mail"
+	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -22,14 +26,39 @@ func (st state) set(block, element object, value object) {
 
 // choose keeps what a person has selected in a message or a view. s.mu is held.
 func (s *Server) choose(user string, on Target, block, element, action object) {
+	st := s.chosen[on.key(user)]
+	if st == nil {
+		st = make(state)
+	}
+	st.set(block, element, action)
+	s.keep(user, on, st)
+}
+
+// keep keeps all that a person has entered in a message or a view. s.mu is held.
+func (s *Server) keep(user string, on Target, st state) {
 	if len(s.chosen) >= maxKept {
 		clear(s.chosen)
 	}
-	key := on.key(user)
-	if s.chosen[key] == nil {
-		s.chosen[key] = make(state)
+	s.chosen[on.key(user)] = st
+}
+
+// fill returns the state of blocks once values are filled in. s.mu is held.
+func (s *Server) fill(blocks []any, chosen state, values map[string][]string) (state, error) {
+	st := buildState(blocks, chosen)
+	for key, given := range values {
+		b, e, err := findElement(blocks, Action{BlockID: key})
+		if err != nil {
+			if b, e, err = findElement(blocks, Action{ID: key}); err != nil {
+				return nil, fmt.Errorf("there is no single field %q", key)
+			}
+		}
+		value, err := s.chosenValue(e, given)
+		if err != nil {
+			return nil, err
+		}
+		st.set(b, e, value)
 	}
-	s.chosen[key].set(block, element, action)
+	return st, nil
 }
 
 // buildState returns the values of every element that has one: what was chosen, else what it began with.
@@ -97,12 +126,21 @@ func initialValue(e object) object {
 	return object{key: initial}
 }
 
-// chosenValue returns the value object for what a person enters in an element.
-func chosenValue(e object, values []string) (object, error) {
+// chosenValue returns the value object for what a person enters in an element, if Slack's own client lets
+// them enter it. s.mu is held.
+func (s *Server) chosenValue(e object, values []string) (object, error) {
 	kind, id := str(e, "type"), str(e, "action_id")
 	key, list := valueKey(kind)
 	if !list && len(values) > 1 {
 		return nil, fmt.Errorf("%s takes one value, not %d", id, len(values))
+	}
+	if most, ok := number(e["max_selected_items"]); ok && list && len(values) > most {
+		return nil, fmt.Errorf("%s takes at most %d values, not %d", id, most, len(values))
+	}
+	for _, v := range values {
+		if err := s.checkEntry(e, key, v); err != nil {
+			return nil, fmt.Errorf("%s takes %w", id, err)
+		}
 	}
 	var options []any
 	if strings.HasPrefix(key, "selected_option") {
@@ -124,21 +162,70 @@ func chosenValue(e object, values []string) (object, error) {
 		return object{key: nil}, nil
 	case options != nil:
 		return object{key: options[0]}, nil
+	case values[0] == "":
+		return object{key: nil}, nil
 	case key == "selected_date_time":
-		n, err := strconv.ParseInt(values[0], 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%s takes a time in seconds: %w", id, err)
-		}
-		return object{key: n}, nil
+		return object{key: json.Number(values[0])}, nil
 	case key == "value":
 		return object{key: values[0]}, checkText(e, values[0])
 	}
 	return object{key: values[0]}, nil
 }
 
+// checkEntry refuses what can't be entered. The error says what can. What is empty is left out.
+func (s *Server) checkEntry(e object, key, value string) error {
+	if value == "" {
+		return nil
+	}
+	ok, want := true, ""
+	switch strings.TrimSuffix(key, "s") {
+	case "selected_user":
+		ok, want = s.users[value] != nil, "a user"
+	case "selected_channel", "selected_conversation":
+		ok, want = s.channels[value] != nil, "a channel"
+	case "selected_date":
+		_, err := time.Parse(time.DateOnly, value)
+		ok, want = err == nil, "a date such as 2006-01-02"
+	case "selected_time":
+		_, err := time.Parse(timeOfDay, value)
+		ok, want = err == nil, "a time such as 15:04"
+	case "selected_date_time":
+		n, err := strconv.ParseInt(value, 10, 64)
+		ok, want = err == nil && isDateTime(n), "a time in seconds since 1970"
+	}
+	switch str(e, "type") {
+	case "url_text_input":
+		u, err := url.Parse(value)
+		ok, want = err == nil && u.Scheme != "" && u.Host != "", "a link such as https://example.org"
+	case "email_text_input":
+		_, err := mail.ParseAddress(value)
+		ok, want = err == nil, "an e-mail address"
+	case "number_input":
+		return checkNumber(e, value)
+	}
+	if !ok {
+		return fmt.Errorf("%s, not %q", want, value)
+	}
+	return nil
+}
+
+func checkNumber(e object, value string) error {
+	n, err := strconv.ParseFloat(value, 64)
+	if decimal, _ := e["is_decimal_allowed"].(bool); err != nil || !decimal && n != math.Trunc(n) {
+		return fmt.Errorf("a number, not %q", value)
+	}
+	if least, err := strconv.ParseFloat(str(e, "min_value"), 64); err == nil && n < least {
+		return fmt.Errorf("at least %v", least)
+	}
+	if most, err := strconv.ParseFloat(str(e, "max_value"), 64); err == nil && n > most {
+		return fmt.Errorf("at most %v", most)
+	}
+	return nil
+}
+
 func checkText(e object, text string) error {
 	n, id := utf8.RuneCountInString(text), str(e, "action_id")
-	most := 3000
+	most := maxInputText
 	if v, ok := number(e["max_length"]); ok {
 		most = v
 	}
@@ -166,6 +253,16 @@ func findOption(e object, value string) (object, bool) {
 	if strings.HasSuffix(str(e, "type"), "external_select") {
 		return object{"text": plainText(value), "value": value}, true
 	}
+	for _, option := range allOptions(e) {
+		if str(option, "value") == value {
+			return option, true
+		}
+	}
+	return nil, false
+}
+
+// allOptions are an element's options, those in groups included.
+func allOptions(e object) []object {
 	lists := []any{e["options"]}
 	groups, _ := e["option_groups"].([]any)
 	for _, g := range groups {
@@ -173,15 +270,45 @@ func findOption(e object, value string) (object, bool) {
 			lists = append(lists, group["options"])
 		}
 	}
+	var all []object
 	for _, l := range lists {
 		options, _ := l.([]any)
 		for _, o := range options {
-			if option, ok := o.(object); ok && str(option, "value") == value {
-				return option, true
+			if option, ok := o.(object); ok {
+				all = append(all, option)
 			}
 		}
 	}
-	return nil, false
+	return all
+}
+
+func optionValues(e object) []string {
+	var values []string
+	for _, option := range allOptions(e) {
+		values = append(values, str(option, "value"))
+	}
+	return values
+}
+
+// initialEntry is what an element holds to begin with, as a person would enter it.
+func initialEntry(e object) []string {
+	key, _ := valueKey(str(e, "type"))
+	list, ok := initialValue(e)[key].([]any)
+	if !ok {
+		list = []any{initialValue(e)[key]}
+	}
+	var entry []string
+	for _, v := range list {
+		switch v := v.(type) {
+		case object:
+			entry = append(entry, str(v, "value"))
+		case string:
+			entry = append(entry, v)
+		case json.Number:
+			entry = append(entry, v.String())
+		}
+	}
+	return entry
 }
 
 // requireInputs refuses a form in which something that must be filled in is empty.

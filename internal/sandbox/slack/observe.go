@@ -278,6 +278,12 @@ type Element struct {
 	Text     string `json:"text,omitempty"`  // of a button
 	Value    string `json:"value,omitempty"` // of a button
 	Style    string `json:"style,omitempty"` // of a button
+	Label    string `json:"label,omitempty"` // of an input block
+
+	// Options are the values that can be chosen, and Initial what is filled in to begin with, as Select,
+	// Fill and SubmitView take them.
+	Options []string `json:"options,omitempty"`
+	Initial []string `json:"initial,omitempty"`
 }
 
 // Elements returns what a person can act on in the message.
@@ -305,6 +311,7 @@ func listElements(blocks json.RawMessage) []Element {
 		list = append(list, Element{
 			BlockID: str(b, "block_id"), ActionID: str(e, "action_id"), Type: str(e, "type"),
 			Text: str(text, "text"), Value: str(e, "value"), Style: str(e, "style"),
+			Label: textOf(b["label"]), Options: optionValues(e), Initial: initialEntry(e),
 		})
 		return true
 	})

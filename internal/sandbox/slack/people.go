@@ -237,8 +237,28 @@ func (s *Server) Select(ctx context.Context, user string, on Target, a Action, v
 		if e["type"] == "button" {
 			return nil, fmt.Errorf("%s is a button: click it", str(e, "action_id"))
 		}
-		return chosenValue(e, values)
+		return s.chosenValue(e, values)
 	})
+}
+
+// Fill fills in fields of input blocks, in a view or a message, without sending them. The app isn't told:
+// it sees what is filled in when something is sent from there. The keys of values are as for SubmitView.
+func (s *Server) Fill(user string, on Target, values map[string][]string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.person(user); err != nil {
+		return err
+	}
+	_, _, blocks, err := s.look(user, on)
+	if err != nil {
+		return err
+	}
+	filled, err := s.fill(blocks, s.chosen[on.key(user)], values)
+	if err != nil {
+		return err
+	}
+	s.keep(user, on, filled)
+	return nil
 }
 
 // act lets a person use an element; choose returns what is special to its kind.
@@ -274,24 +294,13 @@ func (s *Server) actionPayload(user string, on Target, a Action, choose func(e o
 		"type": "block_actions", "user": s.personObject(user), "api_app_id": s.cfg.App.ID, "token": verification,
 		"team": s.teamObject(), "enterprise": nil, "is_enterprise_install": false,
 	}
-	var blocks []any
+	c, m, blocks, err := s.look(user, on)
+	if err != nil {
+		return nil, err
+	}
 	if on.View != "" {
-		v := s.views[on.View]
-		if v == nil || v.User != user {
-			return nil, fmt.Errorf("%s sees no view %s", user, on.View)
-		}
-		blocks = decodeBlocks(v.Blocks)
-		payload["container"] = object{"type": "view", "view_id": v.ID}
+		payload["container"] = object{"type": "view", "view_id": on.View}
 	} else {
-		c, err := s.personIn(user, on.Channel)
-		if err != nil {
-			return nil, err
-		}
-		_, m := c.find(on.TS, user)
-		if m == nil {
-			return nil, fmt.Errorf("%s sees no message %s in %s", user, on.TS, on.Channel)
-		}
-		blocks = decodeBlocks(m.Blocks)
 		container := object{
 			"type": "message", "message_ts": m.TS, "channel_id": c.ID, "is_ephemeral": m.EphemeralTo != "",
 		}
@@ -307,6 +316,9 @@ func (s *Server) actionPayload(user string, on Target, a Action, choose func(e o
 	block, e, err := findElement(blocks, a)
 	if err != nil {
 		return nil, err
+	}
+	if dispatched, _ := block["dispatch_action"].(bool); isInput(block) && !dispatched {
+		return nil, fmt.Errorf("%s is a field, of which the app is told only when something is sent: fill it in", str(e, "action_id"))
 	}
 	action, err := choose(e)
 	if err != nil {
@@ -325,6 +337,27 @@ func (s *Server) actionPayload(user string, on Target, a Action, choose func(e o
 	}
 	payload["trigger_id"] = s.newTrigger(user, on.View)
 	return payload, nil
+}
+
+// look returns what a person sees at a target: the blocks, and where they are a message's, that and its
+// channel. s.mu is held.
+func (s *Server) look(user string, on Target) (*channel, *Message, []any, error) {
+	if on.View != "" {
+		v := s.views[on.View]
+		if v == nil || v.User != user {
+			return nil, nil, nil, fmt.Errorf("%s sees no view %s", user, on.View)
+		}
+		return nil, nil, decodeBlocks(v.Blocks), nil
+	}
+	c, err := s.personIn(user, on.Channel)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	_, m := c.find(on.TS, user)
+	if m == nil {
+		return nil, nil, nil, fmt.Errorf("%s sees no message %s in %s", user, on.TS, on.Channel)
+	}
+	return c, m, decodeBlocks(m.Blocks), nil
 }
 
 func payloadName(c *channel) string {
@@ -366,8 +399,8 @@ func findElement(blocks []any, a Action) (block, element object, err error) {
 	return nil, nil, fmt.Errorf("%d elements have the action ID %q, block ID %q and value %q", n, a.ID, a.BlockID, a.Value)
 }
 
-// SubmitView fills in a modal and submits it. The keys of values are action IDs, or the block IDs of input
-// blocks; each holds a text, or the values chosen. Slack's own checks come first: what is required must be
+// SubmitView fills in a modal and submits it. The keys of values are block IDs, or action IDs where only one
+// element has that one; each holds a text, or the values chosen. What isn't there stays as it was. Slack's own checks come first: what is required must be
 // filled in. The app's answer closes, changes or keeps the view; View.Errors then says what it refused.
 func (s *Server) SubmitView(ctx context.Context, user, viewID string, values map[string][]string) (*Invocation, error) {
 	s.mu.Lock()
@@ -422,34 +455,18 @@ func (s *Server) submission(user, viewID string, values map[string][]string) (ob
 	if err != nil {
 		return nil, err
 	}
+	if v.Submit == "" {
+		return nil, fmt.Errorf("the modal %s has no button that submits it", viewID)
+	}
 	blocks := decodeBlocks(v.Blocks)
-	filled := make(state)
-	for key, given := range values {
-		b, e, err := findElement(blocks, Action{ID: key})
-		if err != nil {
-			if b, e, err = findElement(blocks, Action{BlockID: key}); err != nil {
-				return nil, fmt.Errorf("the view has no single field %q", key)
-			}
-		}
-		value, err := chosenValue(e, given)
-		if err != nil {
-			return nil, err
-		}
-		filled.set(b, e, value)
-	}
-	merged := buildState(blocks, s.chosen[Target{View: v.ID}.key(user)])
-	for block, actions := range filled {
-		for action, value := range actions {
-			if merged[block] == nil {
-				merged[block] = make(map[string]map[string]any)
-			}
-			merged[block][action] = value
-		}
-	}
-	if err := requireInputs(blocks, merged); err != nil {
+	filled, err := s.fill(blocks, s.chosen[v.Target().key(user)], values)
+	if err != nil {
 		return nil, err
 	}
-	s.chosen[Target{View: v.ID}.key(user)] = merged
+	if err := requireInputs(blocks, filled); err != nil {
+		return nil, err
+	}
+	s.keep(user, v.Target(), filled)
 	return object{
 		"type": "view_submission", "team": s.teamObject(), "user": s.personObject(user), "api_app_id": s.cfg.App.ID,
 		"token": verification, "trigger_id": s.newTrigger(user, v.ID), "view": s.viewObject(v),

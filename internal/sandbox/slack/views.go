@@ -3,6 +3,7 @@ package slack
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -225,6 +226,14 @@ func plainText(text string) object {
 	return object{"type": "plain_text", "text": text, "emoji": true}
 }
 
+// hasInput tells whether a view has an input block with this ID.
+func hasInput(v *View, blockID string) bool {
+	return slices.ContainsFunc(decodeBlocks(v.Blocks), func(b any) bool {
+		block, _ := b.(object)
+		return isInput(b) && str(block, "block_id") == blockID
+	})
+}
+
 // answerSubmission does what the app's acknowledgement of a submission says: by default, the view closes.
 func (s *Server) answerSubmission(v *View, payload object) error {
 	switch action := str(payload, "response_action"); action {
@@ -241,6 +250,9 @@ func (s *Server) answerSubmission(v *View, payload object) error {
 		}
 		shown := make(map[string]string)
 		for block, message := range list {
+			if !hasInput(v, block) {
+				return fmt.Errorf("the app refused the field %q, which the view doesn't have", block)
+			}
 			shown[block], _ = message.(string)
 		}
 		s.updateView(v, func(v *View) { v.Errors, v.Trouble = shown, "" })
