@@ -202,18 +202,7 @@ func TestAccessible(t *testing.T) {
 	axe := axeCore(t)
 	p := connected(t, 1500, 900)
 	p.run(axe)
-	check := func(state string) {
-		t.Helper()
-		for _, dark := range []bool{false, true} {
-			p.dark(dark)
-			for _, violation := range value[[]string](p, `(async () => {
-				const {violations} = await axe.run(document, {resultTypes: ['violations']});
-				return violations.flatMap((v) => v.nodes.map((n) => v.id + ' (' + v.help + '): ' + n.html + ' ' + n.failureSummary));
-			})()`) {
-				t.Errorf("%s (dark: %t): %s", state, dark, violation)
-			}
-		}
-	}
+	check := p.accessible
 	check("at the start")
 	p.click(`document.querySelector('#composer')`)
 	p.press("/")

@@ -20,8 +20,8 @@ export function renderModal() {
   const errors = missing.view === v.id ? missing.blocks : v.errors ?? {};
   const close = () => attempt(() => post('slack/close', {user: ui.me, view: v.id}));
   return keyed(v.id, html`
-    <div class="veil">
-      <form class="modal" role="dialog" aria-modal="false" aria-labelledby="modal-title" novalidate
+    <div class="veil" role="dialog" aria-labelledby="modal-title">
+      <form class="modal" novalidate
         @submit=${(e) => { e.preventDefault(); submit(v, on); }} @keydown=${(e) => { if (e.key === 'Escape') close(); }}>
         <div class="modal-head"><h2 id="modal-title">${v.title}</h2>
           <button type="button" class="close" aria-label="Close the dialog" @click=${close}>✕</button></div>
@@ -68,7 +68,9 @@ let was = {};
 export function settleFocus() {
   const v = modal();
   const refused = v ? JSON.stringify((missing.view === v.id ? missing.blocks : v.errors) ?? {}) : '';
-  const now = {me: ui.me, view: v?.id, refused, back: was.view ? was.back : document.activeElement};
+  // Under a modal, nothing of Slack has the focus any more.
+  const within = !v && document.activeElement.closest('#slack') ? document.activeElement : was.back;
+  const now = {me: ui.me, view: v?.id, refused, back: within};
   const before = was;
   was = now;
   if (before.me !== now.me) return; // whoever one has become, one's hands are where they were
@@ -77,6 +79,6 @@ export function settleFocus() {
   } else if (v && before.refused !== refused) {
     document.querySelector('.modal [aria-invalid=true], .modal .refused input')?.focus();
   } else if (!v && before.view) {
-    (now.back?.isConnected && now.back !== document.body ? now.back : document.getElementById('composer'))?.focus();
+    (now.back?.isConnected ? now.back : document.getElementById('composer'))?.focus();
   }
 }
