@@ -132,6 +132,10 @@ func TestEveryKindOfInput(t *testing.T) {
 	}
 	view := st.Views(alice)[0]
 	elements := view.Elements()
+	// Of a menu, what is chosen is read; of boxes and buttons, each.
+	if n := strings.Count(view.Shown(), "registry"); n != 2 {
+		t.Errorf("registry is read %d times: %s", n, view.Shown())
+	}
 	check := func(read map[string]map[string]goslack.BlockAction, want func(i int) []string) {
 		t.Helper()
 		for i, e := range entries {
