@@ -11,7 +11,12 @@ let fills = Promise.resolve();
 const keyOf = (e, block, on) => JSON.stringify([ui.me, on, block.block_id, e.action_id]);
 
 // valuesOf is what an element holds: a list of texts, of options' values, of IDs.
-export const valuesOf = (e, block, on) => entered.get(keyOf(e, block, on)) ?? initial(e);
+// What a modal's field begins with counts once: an update leaves it.
+export function valuesOf(e, block, on) {
+  const key = keyOf(e, block, on);
+  if (shown.slack.views.some((v) => v.id === on.view) && block.type === 'input' && !entered.has(key)) entered.set(key, initial(e));
+  return entered.get(key) ?? initial(e);
+}
 
 function initial(e) {
   const one = e.initial_value ?? e.initial_option?.value ?? e.initial_user ?? e.initial_channel ?? e.initial_conversation
