@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,7 +177,7 @@ func TestModal(t *testing.T) {
 	p.press(kb.Home + "not ")
 	p.button("Release", `document.querySelector('.modal')`)
 	p.until(`all('.refused', 'Link')[0] && document.activeElement.id === 'field-link-link'`)
-	p.press(kb.Home + repeat(kb.Delete, len("not ")))
+	p.press(kb.Home + strings.Repeat(kb.Delete, len("not ")))
 	p.button("Release", `document.querySelector('.modal')`)
 	if refused := received(t, sent); refused.Type != goslack.InteractionTypeViewSubmission {
 		t.Errorf("the app was sent %v", refused.Type)
@@ -190,7 +191,7 @@ func TestModal(t *testing.T) {
 	p.until(`document.querySelector('#field-done-done').value === 'nothing'`)
 
 	p.click(`document.querySelector('#field-done-done')`)
-	p.press(repeat(kb.Backspace, len("nothing")) + "two\rlines")
+	p.press(strings.Repeat(kb.Backspace, len("nothing")) + "two\rlines")
 	p.click(`all('.choices label', 'registry')[0]`)
 	p.click(`all('.choices label', 'docs')[0]`)
 	p.click(`all('.choices label', 'main')[0]`)
@@ -297,14 +298,6 @@ func TestFormsAreAccessible(t *testing.T) {
 	p.resize(1500, 900)
 	p.click(`document.querySelector('.overflow summary')`)
 	p.accessible("the home")
-}
-
-func repeat(key string, n int) string {
-	keys := ""
-	for range n {
-		keys += key
-	}
-	return keys
 }
 
 // received is what the app was sent next.
