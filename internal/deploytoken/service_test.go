@@ -469,6 +469,22 @@ func TestTakeAndRelease(t *testing.T) {
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeTooLate)
 		m.says("Nobody")
 	})
+	scenario(t, "a take whose time passes while Google takes no write", func(m *team) {
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		time.Sleep(2*time.Minute - time.Second)
+		m.paper.fault = func(n int, _ paperBatch) paperFault {
+			if n < 4 {
+				return paperFault{lost: true, err: unreachable}
+			}
+			return paperFault{}
+		}
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTooLate)
+		m.says("Nobody")
+		if m.record().IntentOpen {
+			m.t.Error("the intent is open")
+		}
+	})
 	scenario(t, "a button for an earlier holding releases nothing", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
 		old := m.record().Holding.ID

@@ -12,6 +12,9 @@ import (
 // landed. Its intent stays open; Recover goes on.
 var errUnsettled = errors.New("it isn't known yet whether the document was changed")
 
+// errLate: the time in which a write makes sense has passed.
+var errLate = errors.New("it is too late for that")
+
 // A verdict is what became of the writes of an intent, none of which can land
 // any more.
 type verdict struct {
@@ -61,9 +64,15 @@ func hasMark(r Reading, mark Mark) bool {
 
 // send sends the intent's batch, and again if that was ambiguous, and returns
 // what became of it.
-// Errors: errUnsettled, ErrNotOwner; any other means that nothing was written.
+// Errors: errUnsettled, ErrNotOwner; errLate and any other mean that nothing was
+// written.
 func (s *Service) send(ctx context.Context, log *slog.Logger, i *Intent) (verdict, error) {
-	err := s.patiently(ctx, func() error { return s.write(ctx, i.Batch) })
+	err := s.patiently(ctx, func() error {
+		if s.late(i) {
+			return errLate
+		}
+		return s.write(ctx, i.Batch)
+	})
 	switch {
 	case err == nil:
 		return verdict{landed: true}, nil
@@ -122,7 +131,7 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 		}
 		return s.judgeNow(ctx, i)
 	}
-	if i.NotAfter.IsZero() || s.clock().Before(i.NotAfter) {
+	if !s.late(i) {
 		switch err := s.write(ctx, i.Batch); {
 		case err == nil:
 			return verdict{landed: true}, true, nil
@@ -150,6 +159,11 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 	i.Settle, i.SettleMark = rewrite, mark
 	log.Info("settling by a rewrite", "operation", i.Operation, "mark", mark)
 	return s.settleOnce(ctx, log, i)
+}
+
+// late reports whether the intent's batch must not land any more.
+func (s *Service) late(i *Intent) bool {
+	return !i.NotAfter.IsZero() && !s.clock().Before(i.NotAfter)
 }
 
 func (s *Service) judgeNow(ctx context.Context, i *Intent) (verdict, bool, error) {
