@@ -19,6 +19,9 @@ const (
 	// while the store is away is recorded first when it is back.
 	deliverWithin = 30 * time.Second
 	deliverTTL    = 10 * time.Minute
+	// endWithin bounds how long deliveries under way are finished once the bot
+	// stops. What is cut off then is tried again at the next start, as after a kill.
+	endWithin = 5 * time.Second
 	// holdEvery is how often a drainer looks whether the destination that it
 	// delivers to is still its own, and holdFor for how long one look counts.
 	holdEvery = time.Second
@@ -87,8 +90,9 @@ func (d *drainer) idle() bool {
 
 // run delivers until ctx ends, then finishes the deliveries under way.
 func (d *drainer) run(ctx context.Context, inserted <-chan struct{}) error {
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
 	var wg sync.WaitGroup
-	defer wg.Wait()
 	free := make(chan struct{}, 1)
 	tick := time.NewTicker(d.lookEvery)
 	defer tick.Stop()
@@ -113,8 +117,7 @@ func (d *drainer) run(ctx context.Context, inserted <-chan struct{}) error {
 			}
 			d.busy[destination] = true
 			wg.Go(func() {
-				// A delivery that has begun is finished when the bot stops.
-				d.drain(context.WithoutCancel(ctx), ctx.Done(), destination)
+				d.drain(work, ctx.Done(), destination)
 				d.mu.Lock()
 				delete(d.busy, destination)
 				d.mu.Unlock()
@@ -127,6 +130,9 @@ func (d *drainer) run(ctx context.Context, inserted <-chan struct{}) error {
 		d.mu.Unlock()
 		select {
 		case <-ctx.Done():
+			late := time.AfterFunc(endWithin, cut)
+			defer late.Stop()
+			wg.Wait()
 			return nil
 		case <-inserted:
 		case <-free:

@@ -190,6 +190,21 @@ func ended(t *testing.T, store *ledger.Store, insert func(...deploytoken.Effect)
 func TestDelivery(t *testing.T) {
 	unavailable := &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "It is down."}
 
+	t.Run("a delivery that hangs doesn't keep the bot from stopping", func(t *testing.T) {
+		var took time.Duration
+		b := &board{during: func(ctx context.Context) {
+			began := time.Now()
+			<-ctx.Done()
+			took = time.Since(began)
+		}}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"))
+			pass(time.Second)
+		})
+		if took != time.Second+endWithin {
+			t.Errorf("it took %v", took)
+		}
+	})
 	t.Run("in order, also after a failure", func(t *testing.T) {
 		b := &board{fault: func(key string, n int) (bool, error) {
 			if key == "a" && n < 3 {
