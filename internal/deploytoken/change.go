@@ -69,7 +69,7 @@ func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, recor
 		change.Effects = append(change.Effects, s.endEffects(*d.end, now)...)
 		change.Effects = append(change.Effects, Effect{
 			Key: endedKey(d.end.ID), Destination: s.channel,
-			Notice: Notice{Kind: NoticeChanged, Previous: d.end.ID, PersonID: c.PersonID, At: now},
+			Notice: Notice{Kind: NoticeChanged, Previous: d.end.ID, PersonID: c.PersonID, Token: &token, At: now},
 		})
 		holding = d.end.ID
 	}

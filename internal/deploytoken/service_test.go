@@ -1142,7 +1142,17 @@ func TestWatch(t *testing.T) {
 		if h := m.holding(id); h.Entry().Summary != "restarted it" || !h.EndedByHand {
 			m.t.Errorf("holding %+v", h)
 		}
-		m.told("channel:C1 taken", "channel:C1 retired", "channel:C1 changed", "person:UANA answer taken", "person:UANA answer ended", "sheet row")
+		var kinds []deploytoken.NoticeKind
+		for _, n := range m.notices("channel:C1") {
+			kinds = append(kinds, n.Kind)
+			if n.Kind == deploytoken.NoticeChanged && (n.Token == nil || n.Token.State != deploytoken.Free) {
+				m.t.Errorf("the channel isn't told that nobody holds it: %+v", n)
+			}
+		}
+		if want := []deploytoken.NoticeKind{deploytoken.NoticeTaken, deploytoken.NoticeRetired, deploytoken.NoticeChanged}; !slices.Equal(kinds, want) {
+			m.t.Errorf("the channel is told %v", kinds)
+		}
+		m.told("person:UANA answer taken", "person:UANA answer ended", "sheet row")
 	})
 	scenario(t, "a take of what its holder has cleared ends that holding", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
