@@ -1127,6 +1127,15 @@ func TestWatch(t *testing.T) {
 			m.t.Error("pretends to know since when")
 		}
 	})
+	scenario(t, "a name typed after a release may have the released one's in it", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		m.paper.edit("Eva Ana Díaz")
+		m.notice()
+		if h := m.record().Holding; h == nil || h.Name != "Eva Ana Díaz" {
+			m.t.Errorf("holding %+v, unclear: %q", h, m.record().Unclear)
+		}
+	})
 	scenario(t, "a release of what was typed a moment ago", func(m *team) {
 		m.watch()
 		m.paper.edit("Ana")
