@@ -391,11 +391,25 @@ func (d *drainer) writeRow(ctx context.Context, n deploytoken.Delivery, log *slo
 	return follow, nil
 }
 
-// sweep removes the doubles of a row, which a late append may have left.
+// sweep removes the doubles of a row, which a late append may have left. Rows
+// are deleted by their numbers: what was deleted before must be seen to be gone,
+// lest the row that has its number now goes as well.
 func (d *drainer) sweep(ctx context.Context, n deploytoken.Delivery, log *slog.Logger) error {
+	if n.Attempt > 1 {
+		rows, err := d.history.Count(ctx, n.Notice.Holding)
+		if err != nil || rows < 2 {
+			return err
+		}
+		if !wait(ctx, sheetLag) {
+			return ctx.Err()
+		}
+	}
 	removed, err := d.history.RemoveDoubles(ctx, n.Notice.Holding)
 	if removed > 0 {
 		log.Warn("doubled rows removed from the history", "holding", n.Notice.Holding, "removed", removed)
+	}
+	if errors.Is(err, deploytoken.ErrAmbiguous) {
+		return &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: deploytoken.Explain(err), RetryAfter: sweepAfter, Cause: err}
 	}
 	return err
 }
