@@ -18,6 +18,9 @@ func retiredKey(message string) string { return "retired:" + message }
 func reminderKey(holding string, n int) string {
 	return "reminder:" + holding + ":" + strconv.Itoa(n)
 }
+func seqKey(what, document string, seq int64) string {
+	return what + ":" + document + ":" + strconv.FormatInt(seq, 10)
+}
 
 // answerTo is the effect that tells the asker how their command ended.
 func answerTo(c Command, o Outcome, now time.Time, fill func(*Notice)) Effect {

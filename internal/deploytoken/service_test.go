@@ -1,6 +1,7 @@
 package deploytoken_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 
 // paper is a Deploy token document in memory: a value, a revision, marks.
 type paper struct {
+	id       string // "doc" where empty
 	mu       sync.Mutex
 	value    string
 	problem  string
@@ -54,7 +56,7 @@ type paperFault struct {
 	err   error
 }
 
-func (p *paper) ID() string   { return "doc" }
+func (p *paper) ID() string   { return cmp.Or(p.id, "doc") }
 func (p *paper) Link() string { return "https://docs.example/doc" }
 
 func (p *paper) Read(ctx context.Context) (deploytoken.Reading, error) {
@@ -1135,6 +1137,19 @@ func TestWatch(t *testing.T) {
 		if h := m.record().Holding; h == nil || h.Name != "Eva Ana Díaz" {
 			m.t.Errorf("holding %+v, unclear: %q", h, m.record().Unclear)
 		}
+	})
+	scenario(t, "another document in the same store is told of, too", func(m *team) {
+		m.watch()
+		m.paper.edit("Nobody or Ana")
+		m.notice()
+		m.told("channel:C1 unclear")
+		// The document was replaced by another, whose record begins anew.
+		m.paper = &paper{id: "doc2", value: "Nobody", revision: 1}
+		m.Service = m.service()
+		m.watch()
+		m.paper.edit("Nobody or Bob")
+		m.notice()
+		m.told("channel:C1 unclear")
 	})
 	scenario(t, "a release of what was typed a moment ago", func(m *team) {
 		m.watch()
