@@ -91,6 +91,9 @@ func (p *paper) Prepare(r deploytoken.Reading, value string, mark deploytoken.Ma
 	if r.Revision == "" {
 		return deploytoken.Batch{}, &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured, Message: "The bot may not edit the document."}
 	}
+	if r.Problem != "" {
+		return deploytoken.Batch{}, &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured, Message: "The document is unclear: " + r.Problem}
+	}
 	var n int
 	fmt.Sscan(r.Revision, &n)
 	body, err := json.Marshal(paperBatch{Revision: n, Read: r.Value, Value: value, Mark: mark, Removes: remove})

@@ -132,13 +132,8 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 		return s.judgeNow(ctx, i)
 	}
 	if !s.late(i) {
-		switch err := s.write(ctx, i.Batch); {
-		case err == nil:
-			return verdict{landed: true}, true, nil
-		case errors.Is(err, ErrConflict):
-			return s.judgeNow(ctx, i)
-		case !errors.Is(err, ErrGuardUnusable):
-			return verdict{}, false, err
+		if v, settled, err := s.sendAgain(ctx, i); settled || !errors.Is(err, ErrGuardUnusable) {
+			return v, settled, err
 		}
 	}
 	// The guard says nothing any more, or the batch must not land now: make the
@@ -151,6 +146,11 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 	if hasMark(r, Mark{Store: s.ledger.StoreID(), Operation: i.Operation}) {
 		return verdict{landed: true, reading: r}, true, nil
 	}
+	if r.Problem != "" && r.Revision != i.Batch.Revision {
+		// It can't be rewritten while it is unclear. But it has moved on by itself, so
+		// that the batch can't land any more, and the service will say so.
+		return s.sendAgain(ctx, i)
+	}
 	mark := newOperation(decidedOn(i.Operation))
 	rewrite, err := s.document.Prepare(r, CleanLine(r.Value, 0), Mark{Store: s.ledger.StoreID(), Operation: mark}, nil)
 	if err != nil {
@@ -159,6 +159,19 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 	i.Settle, i.SettleMark = rewrite, mark
 	log.Info("settling by a rewrite", "operation", i.Operation, "mark", mark)
 	return s.settleOnce(ctx, log, i)
+}
+
+// sendAgain sends the identical batch, and finds out what became of it if the
+// answer is a conflict.
+func (s *Service) sendAgain(ctx context.Context, i *Intent) (v verdict, settled bool, err error) {
+	switch err := s.write(ctx, i.Batch); {
+	case err == nil:
+		return verdict{landed: true}, true, nil
+	case errors.Is(err, ErrConflict):
+		return s.judgeNow(ctx, i)
+	default:
+		return verdict{}, false, err
+	}
 }
 
 // late reports whether the intent's batch must not land any more.
