@@ -19,6 +19,9 @@ const (
 	// while the store is away is recorded first when it is back.
 	deliverWithin = 30 * time.Second
 	deliverTTL    = 10 * time.Minute
+	// endWithin bounds how long deliveries under way are finished once the bot
+	// stops. What is cut off then is tried again at the next start, as after a kill.
+	endWithin = 5 * time.Second
 	// holdEvery is how often a drainer looks whether the destination that it
 	// delivers to is still its own, and holdFor for how long one look counts.
 	holdEvery = time.Second
@@ -87,8 +90,9 @@ func (d *drainer) idle() bool {
 
 // run delivers until ctx ends, then finishes the deliveries under way.
 func (d *drainer) run(ctx context.Context, inserted <-chan struct{}) error {
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
 	var wg sync.WaitGroup
-	defer wg.Wait()
 	free := make(chan struct{}, 1)
 	tick := time.NewTicker(d.lookEvery)
 	defer tick.Stop()
@@ -113,8 +117,7 @@ func (d *drainer) run(ctx context.Context, inserted <-chan struct{}) error {
 			}
 			d.busy[destination] = true
 			wg.Go(func() {
-				// A delivery that has begun is finished when the bot stops.
-				d.drain(context.WithoutCancel(ctx), ctx.Done(), destination)
+				d.drain(work, ctx.Done(), destination)
 				d.mu.Lock()
 				delete(d.busy, destination)
 				d.mu.Unlock()
@@ -127,6 +130,9 @@ func (d *drainer) run(ctx context.Context, inserted <-chan struct{}) error {
 		d.mu.Unlock()
 		select {
 		case <-ctx.Done():
+			late := time.AfterFunc(endWithin, cut)
+			defer late.Stop()
+			wg.Wait()
 			return nil
 		case <-inserted:
 		case <-free:
@@ -385,11 +391,25 @@ func (d *drainer) writeRow(ctx context.Context, n deploytoken.Delivery, log *slo
 	return follow, nil
 }
 
-// sweep removes the doubles of a row, which a late append may have left.
+// sweep removes the doubles of a row, which a late append may have left. Rows
+// are deleted by their numbers: what was deleted before must be seen to be gone,
+// lest the row that has its number now goes as well.
 func (d *drainer) sweep(ctx context.Context, n deploytoken.Delivery, log *slog.Logger) error {
+	if n.Attempt > 1 {
+		rows, err := d.history.Count(ctx, n.Notice.Holding)
+		if err != nil || rows < 2 {
+			return err
+		}
+		if !wait(ctx, sheetLag) {
+			return ctx.Err()
+		}
+	}
 	removed, err := d.history.RemoveDoubles(ctx, n.Notice.Holding)
 	if removed > 0 {
 		log.Warn("doubled rows removed from the history", "holding", n.Notice.Holding, "removed", removed)
+	}
+	if errors.Is(err, deploytoken.ErrAmbiguous) {
+		return &deploytoken.Fault{Kind: deploytoken.ErrAmbiguous, Message: deploytoken.Explain(err), RetryAfter: sweepAfter, Cause: err}
 	}
 	return err
 }

@@ -217,6 +217,25 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+// TestPatches: the mutants' patches fit the program as it is now.
+func TestPatches(t *testing.T) {
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Skip("git is not installed, which applies the patches")
+	}
+	for name := range breaks {
+		path, err := filepath.Abs(filepath.Join("testdata/mutants", name+".patch"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := exec.Command(git, "apply", "--check", path)
+		check.Dir = "../.."
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Errorf("%s: make it anew, as the README says: %v\n%s", name, err, out)
+		}
+	}
+}
+
 // maxTries bounds the runs in which a mutant must be caught.
 const maxTries = 8
 

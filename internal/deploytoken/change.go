@@ -19,6 +19,9 @@ func retiredKey(message string) string { return "retired:" + message }
 func reminderKey(holding string, n int) string {
 	return "reminder:" + holding + ":" + strconv.Itoa(n)
 }
+func seqKey(what, document string, seq int64) string {
+	return what + ":" + document + ":" + strconv.FormatInt(seq, 10)
+}
 
 // answerTo is the effect that tells the asker how their command ended.
 func answerTo(c Command, o Outcome, now time.Time, fill func(*Notice)) Effect {
@@ -114,7 +117,7 @@ func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, recor
 		s.end(&change, record, *d.end, "")
 		change.Effects = append(change.Effects, Effect{
 			Key: endedKey(d.end.ID), Destination: s.channel,
-			Notice: Notice{Kind: NoticeChanged, Previous: d.end.ID, PersonID: c.PersonID, At: now},
+			Notice: Notice{Kind: NoticeChanged, Previous: d.end.ID, PersonID: c.PersonID, Token: &token, At: now},
 		})
 		callNext(&change, record.Matters.Waiters, s.turn, now)
 		holding = d.end.ID

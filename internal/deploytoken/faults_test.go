@@ -229,6 +229,21 @@ func TestLostAnswers(t *testing.T) {
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeTooLate)
 		m.says("Nobody")
 	})
+	scenario(t, "a take that was left is settled though the document has become unclear", func(m *team) {
+		m.paper.fault = unanswered
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		m.Do(expiring(m.t, time.Second), c)
+		m.paper.fault = nil
+		m.restart()
+		m.paper.edit("")
+		m.paper.problem = "two lines start with “Held by:”."
+		time.Sleep(time.Hour)
+		m.recover()
+		if m.record().IntentOpen {
+			m.t.Error("the intent is open")
+		}
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeSuperseded)
+	})
 	scenario(t, "a reminder isn't lost to an observation made meanwhile", func(m *team) {
 		l := &lossy{Store: m.store}
 		m.Service = m.over(l)

@@ -66,7 +66,7 @@ type Record struct {
 	// IntentOpen is whether an intent is open.
 	IntentOpen bool
 	// LastName is the name that the bot wrote last; "" where there is none, or
-	// where a name has been written by hand since.
+	// where a name has been written by hand or the token been free since.
 	LastName string
 	// Observed is when the document was last read and recorded as agreeing
 	// with the record; zero for never.

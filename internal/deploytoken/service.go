@@ -498,6 +498,8 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 				return errors.Join(err, s.tellPending(ctx, intent, err))
 			case errors.Is(err, ErrNotOwner):
 				return err
+			case errors.Is(err, errLate):
+				return s.stop(ctx, log, *c, intent, answer(OutcomeTooLate), token)
 			case err != nil:
 				return s.stop(ctx, log, *c, intent, refusal(err), token)
 			case v.landed || v.superseded:

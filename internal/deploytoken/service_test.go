@@ -1,6 +1,7 @@
 package deploytoken_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ import (
 
 // paper is a Deploy token document in memory: a value, a revision, marks.
 type paper struct {
+	id       string // "doc" where empty
 	mu       sync.Mutex
 	value    string
 	problem  string
@@ -55,7 +57,7 @@ type paperFault struct {
 	err   error
 }
 
-func (p *paper) ID() string   { return "doc" }
+func (p *paper) ID() string   { return cmp.Or(p.id, "doc") }
 func (p *paper) Link() string { return "https://docs.example/doc" }
 
 func (p *paper) Read(ctx context.Context) (deploytoken.Reading, error) {
@@ -89,6 +91,9 @@ func (p *paper) Revision(ctx context.Context) (string, error) {
 func (p *paper) Prepare(r deploytoken.Reading, value string, mark deploytoken.Mark, remove []deploytoken.Mark) (deploytoken.Batch, error) {
 	if r.Revision == "" {
 		return deploytoken.Batch{}, &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured, Message: "The bot may not edit the document."}
+	}
+	if r.Problem != "" {
+		return deploytoken.Batch{}, &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured, Message: "The document is unclear: " + r.Problem}
 	}
 	var n int
 	fmt.Sscan(r.Revision, &n)
@@ -491,6 +496,22 @@ func TestTakeAndRelease(t *testing.T) {
 		m.Do(context.Background(), c)
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeTooLate)
 		m.says("Nobody")
+	})
+	scenario(t, "a take whose time passes while Google takes no write", func(m *team) {
+		c := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		time.Sleep(2*time.Minute - time.Second)
+		m.paper.fault = func(n int, _ paperBatch) paperFault {
+			if n < 4 {
+				return paperFault{lost: true, err: unreachable}
+			}
+			return paperFault{}
+		}
+		m.Do(context.Background(), c)
+		m.expect(m.outcome(c.ID), deploytoken.OutcomeTooLate)
+		m.says("Nobody")
+		if m.record().IntentOpen {
+			m.t.Error("the intent is open")
+		}
 	})
 	scenario(t, "a button for an earlier holding releases nothing", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
@@ -1134,6 +1155,28 @@ func TestWatch(t *testing.T) {
 			m.t.Error("pretends to know since when")
 		}
 	})
+	scenario(t, "a name typed after a release may have the released one's in it", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		m.paper.edit("Eva Ana Díaz")
+		m.notice()
+		if h := m.record().Holding; h == nil || h.Name != "Eva Ana Díaz" {
+			m.t.Errorf("holding %+v, unclear: %q", h, m.record().Unclear)
+		}
+	})
+	scenario(t, "another document in the same store is told of, too", func(m *team) {
+		m.watch()
+		m.paper.edit("Nobody or Ana")
+		m.notice()
+		m.told("channel:C1 unclear")
+		// The document was replaced by another, whose record begins anew.
+		m.paper = &paper{id: "doc2", value: "Nobody", revision: 1}
+		m.Service = m.service()
+		m.watch()
+		m.paper.edit("Nobody or Bob")
+		m.notice()
+		m.told("channel:C1 unclear")
+	})
 	scenario(t, "a release of what was typed a moment ago", func(m *team) {
 		m.watch()
 		m.paper.edit("Ana")
@@ -1149,7 +1192,17 @@ func TestWatch(t *testing.T) {
 		if h := m.holding(id); h.Entry().Summary != "restarted it" || !h.EndedByHand {
 			m.t.Errorf("holding %+v", h)
 		}
-		m.told("channel:C1 taken", "channel:C1 retired", "channel:C1 changed", "person:UANA answer taken", "person:UANA answer ended", "sheet row")
+		var kinds []deploytoken.NoticeKind
+		for _, n := range m.notices("channel:C1") {
+			kinds = append(kinds, n.Kind)
+			if n.Kind == deploytoken.NoticeChanged && (n.Token == nil || n.Token.State != deploytoken.Free) {
+				m.t.Errorf("the channel isn't told that nobody holds it: %+v", n)
+			}
+		}
+		if want := []deploytoken.NoticeKind{deploytoken.NoticeTaken, deploytoken.NoticeRetired, deploytoken.NoticeChanged}; !slices.Equal(kinds, want) {
+			m.t.Errorf("the channel is told %v", kinds)
+		}
+		m.told("person:UANA answer taken", "person:UANA answer ended", "sheet row")
 	})
 	scenario(t, "a take of what its holder has cleared ends that holding", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")

@@ -12,6 +12,9 @@ import (
 // landed. Its intent stays open; Recover goes on.
 var errUnsettled = errors.New("it isn't known yet whether the document was changed")
 
+// errLate: the time in which a write makes sense has passed.
+var errLate = errors.New("it is too late for that")
+
 // A verdict is what became of the writes of an intent, none of which can land
 // any more.
 type verdict struct {
@@ -61,9 +64,15 @@ func hasMark(r Reading, mark Mark) bool {
 
 // send sends the intent's batch, and again if that was ambiguous, and returns
 // what became of it.
-// Errors: errUnsettled, ErrNotOwner; any other means that nothing was written.
+// Errors: errUnsettled, ErrNotOwner; errLate and any other mean that nothing was
+// written.
 func (s *Service) send(ctx context.Context, log *slog.Logger, i *Intent) (verdict, error) {
-	err := s.patiently(ctx, func() error { return s.write(ctx, i.Batch) })
+	err := s.patiently(ctx, func() error {
+		if s.late(i) {
+			return errLate
+		}
+		return s.write(ctx, i.Batch)
+	})
 	switch {
 	case err == nil:
 		return verdict{landed: true}, nil
@@ -122,14 +131,9 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 		}
 		return s.judgeNow(ctx, i)
 	}
-	if i.NotAfter.IsZero() || s.clock().Before(i.NotAfter) {
-		switch err := s.write(ctx, i.Batch); {
-		case err == nil:
-			return verdict{landed: true}, true, nil
-		case errors.Is(err, ErrConflict):
-			return s.judgeNow(ctx, i)
-		case !errors.Is(err, ErrGuardUnusable):
-			return verdict{}, false, err
+	if !s.late(i) {
+		if v, settled, err := s.sendAgain(ctx, i); settled || !errors.Is(err, ErrGuardUnusable) {
+			return v, settled, err
 		}
 	}
 	// The guard says nothing any more, or the batch must not land now: make the
@@ -142,6 +146,11 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 	if hasMark(r, Mark{Store: s.ledger.StoreID(), Operation: i.Operation}) {
 		return verdict{landed: true, reading: r}, true, nil
 	}
+	if r.Problem != "" && r.Revision != i.Batch.Revision {
+		// It can't be rewritten while it is unclear. But it has moved on by itself, so
+		// that the batch can't land any more, and the service will say so.
+		return s.sendAgain(ctx, i)
+	}
 	mark := newOperation(decidedOn(i.Operation))
 	rewrite, err := s.document.Prepare(r, CleanLine(r.Value, 0), Mark{Store: s.ledger.StoreID(), Operation: mark}, nil)
 	if err != nil {
@@ -150,6 +159,24 @@ func (s *Service) settleOnce(ctx context.Context, log *slog.Logger, i *Intent) (
 	i.Settle, i.SettleMark = rewrite, mark
 	log.Info("settling by a rewrite", "operation", i.Operation, "mark", mark)
 	return s.settleOnce(ctx, log, i)
+}
+
+// sendAgain sends the identical batch, and finds out what became of it if the
+// answer is a conflict.
+func (s *Service) sendAgain(ctx context.Context, i *Intent) (v verdict, settled bool, err error) {
+	switch err := s.write(ctx, i.Batch); {
+	case err == nil:
+		return verdict{landed: true}, true, nil
+	case errors.Is(err, ErrConflict):
+		return s.judgeNow(ctx, i)
+	default:
+		return verdict{}, false, err
+	}
+}
+
+// late reports whether the intent's batch must not land any more.
+func (s *Service) late(i *Intent) bool {
+	return !i.NotAfter.IsZero() && !s.clock().Before(i.NotAfter)
 }
 
 func (s *Service) judgeNow(ctx context.Context, i *Intent) (verdict, bool, error) {

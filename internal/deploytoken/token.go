@@ -50,15 +50,15 @@ func Interpret(r Reading, lastName string) Token {
 	if r.Problem != "" {
 		return Token{Reason: r.Problem}
 	}
-	value := CleanName(r.Value)
+	value, whole := CleanName(r.Value), CleanLine(r.Value, 0)
 	switch {
 	case value == "":
 		return Token{Reason: fmt.Sprintf("nothing stands after the label. Write the holder's name there, or %s.", Nobody)}
 	case strings.EqualFold(value, Nobody):
 		return Token{State: Free}
-	case hasWords(value, Nobody):
+	case hasWords(whole, Nobody):
 		return Token{Reason: fmt.Sprintf("it says “%s”, which is %s and something else. Leave one of the two.", value, Nobody)}
-	case lastName != "" && !strings.EqualFold(value, lastName) && hasWords(value, lastName):
+	case lastName != "" && !strings.EqualFold(value, lastName) && hasWords(whole, lastName):
 		return Token{Reason: fmt.Sprintf("it says “%s”, which is %s and something else. Leave one of the two.", value, lastName)}
 	}
 	return Token{State: Held, Holder: value}

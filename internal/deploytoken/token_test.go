@@ -27,6 +27,7 @@ func TestInterpret(t *testing.T) {
 		{"a problem", Reading{Value: "Nobody", Problem: "there are two lines"}, "", Unclear, ""},
 		{"nobody and a name", Reading{Value: "Nobody Ana"}, "", Unclear, ""},
 		{"a name and nobody", Reading{Value: "Ananobody, nobody"}, "", Unclear, ""},
+		{"a very long name and nobody", Reading{Value: strings.Repeat("Ana ", 40) + "Nobody"}, "", Unclear, ""},
 		{"nobody inside a word", Reading{Value: "Mx Nobodyson"}, "", Held, "Mx Nobodyson"},
 		{"the last name and another", Reading{Value: "Ana Díaz Bob"}, "Ana Díaz", Unclear, ""},
 		{"another and the last name", Reading{Value: "Bob/Ana Díaz"}, "Ana Díaz", Unclear, ""},

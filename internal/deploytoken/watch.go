@@ -3,7 +3,6 @@ package deploytoken
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 )
 
@@ -132,7 +131,7 @@ func (s *Service) agreement(record Record, token Token, at time.Time) Change {
 func (s *Service) clear(change *Change, record Record, token Token) {
 	change.SetUnclear = new(string)
 	change.Effects = append(change.Effects, Effect{
-		Key: "clear:" + strconv.FormatInt(record.Seq, 10), Destination: s.channel,
+		Key: seqKey("clear", change.Document, record.Seq), Destination: s.channel,
 		Notice: Notice{Kind: NoticeClear, Token: &token, At: change.At},
 	})
 }
@@ -150,7 +149,7 @@ func (s *Service) byHand(record Record, token Token, holder, editor string, now 
 	if token.State == Unclear {
 		change.SetUnclear = &token.Reason
 		change.Effects = []Effect{{
-			Key: "unclear:" + strconv.FormatInt(record.Seq, 10), Destination: s.channel,
+			Key: seqKey("unclear", change.Document, record.Seq), Destination: s.channel,
 			Notice: Notice{Kind: NoticeUnclear, Token: &token, Detail: token.Reason, Editor: editor, BlindSince: blind, At: now},
 		}}
 		change.Audit = []AuditEvent{{At: now, Event: string(NoticeUnclear), Detail: token.Reason}}

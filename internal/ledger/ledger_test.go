@@ -392,7 +392,7 @@ func testHoldings(t *testing.T, url string) {
 	got, err = s.Holding(t.Context(), "h2")
 	check(t, err)
 	equal(t, "holding that another released", got, next)
-	equal(t, "record", record(t, s), deploytoken.Record{Seq: 4, LastName: "Ben", Observed: start})
+	equal(t, "record", record(t, s), deploytoken.Record{Seq: 4, Observed: start})
 	if err := s.Commit(t.Context(), change(deploytoken.Change{Begin: holding("h1", "Ana")})); err == nil {
 		t.Error("an ended holding resumed")
 	}
@@ -968,7 +968,20 @@ func testPrune(t *testing.T, url string) {
 	s.now = func() time.Time { return start.Add(duplicatesLife + time.Second) }
 	check(t, s.Prune(ctx, start))
 	equal(t, "left of what is no older than asked for", left(), before)
+	check(t, s.change(ctx, "let replicas die", func(t *tx) error {
+		_, err := t.exec(`INSERT INTO lease (name, owner, epoch, until) VALUES
+			('replica gone', 'gone', 1, {now} - $1), ('replica stopped', '', 1, 0), ('replica lately', 'lately', 1, {now} - 1000), ('watch', '', 7, 0)`,
+			duplicatesLife.Milliseconds()+1000)
+		return err
+	}))
 	check(t, s.Prune(ctx, s.now()))
+	var leases []string
+	for _, line := range dump(t, s) {
+		if parts := strings.Split(line, "|"); parts[0] == "lease" && parts[1] != lives+"a" && parts[1] != deliveries+channel {
+			leases = append(leases, parts[1])
+		}
+	}
+	equal(t, "leases left", leases, []string{"replica lately", "watch"})
 	equal(t, "left", left(), []string{
 		"audit document-1", "command asked", "command unfinished", "holding h0", "holding h1",
 		"outbox began:h0", "outbox began:h1", "outbox lost", "outbox retired",

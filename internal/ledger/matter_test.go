@@ -355,7 +355,7 @@ func testMigration(t *testing.T, url string) {
 	check(t, err)
 	equal(t, "the holding that ended", got, h)
 	equal(t, "record", record(t, s), deploytoken.Record{
-		Seq: 8, LastName: "Ana", Observed: start, Unclear: "two names", Matters: deploytoken.Matters{Waiters: []deploytoken.Waiter{*w}},
+		Seq: 8, Observed: start, Unclear: "two names", Matters: deploytoken.Matters{Waiters: []deploytoken.Waiter{*w}},
 	})
 	_, ds = claim(t, s, channel, start, 9)
 	equal(t, "effects", keys(ds), []string{"turn"})

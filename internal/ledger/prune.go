@@ -26,7 +26,8 @@ const (
 // keeps whatever finished within the last 24 hours; what an undelivered effect
 // refers to; the effects that tell of a holding that lasts or of a matter that
 // is not over, preferences and looks aside, which never are; and for good all
-// holdings, audit events and effects that were given up. It may be called often.
+// holdings, audit events and effects that were given up. Of replicas that are
+// gone, nothing is kept for longer than a day. It may be called often.
 // Errors: ErrUnavailable.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	now := s.now()
@@ -36,6 +37,9 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	for more := true; more; {
 		err := s.change(ctx, "tidy up", func(t *tx) error {
 			if _, err := t.exec(`UPDATE command SET response_url = '' WHERE response_url <> '' AND at < $1`, now.Add(-urlLife).UnixMilli()); err != nil {
+				return err
+			}
+			if _, err := t.exec(`DELETE FROM lease WHERE name LIKE '`+lives+`%' AND until < {now} - $1`, duplicatesLife.Milliseconds()); err != nil {
 				return err
 			}
 			commands, err := t.exec(`

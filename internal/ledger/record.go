@@ -172,6 +172,9 @@ func (s *Store) Commit(ctx context.Context, c deploytoken.Change) error {
 			if err := t.updateHolding(c.Document, c.End); err != nil {
 				return err
 			}
+			if _, err := t.exec(`UPDATE document SET last_name = '' WHERE document = $1`, c.Document); err != nil {
+				return err
+			}
 		}
 		if c.Begin != nil {
 			if err := t.insertHolding(c.Document, c.Begin); err != nil {

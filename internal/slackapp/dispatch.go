@@ -85,6 +85,9 @@ type inboundTiming struct {
 	// Slack shows the asker an error after 3 s, which include the way from Slack
 	// and back.
 	takeIn time.Duration
+	// access bounds the look whether the asker may use the bot, which may ask
+	// Slack, so that there is time left to record the command.
+	access time.Duration
 	// accept bounds the recording of a command.
 	accept time.Duration
 	// command bounds the work on one command. What is unfinished then stays
@@ -110,6 +113,7 @@ type inboundTiming struct {
 func defaultInboundTiming() inboundTiming {
 	return inboundTiming{
 		takeIn:  2500 * time.Millisecond,
+		access:  1500 * time.Millisecond,
 		accept:  2 * time.Second,
 		command: 3 * time.Minute,
 		answer:  30 * time.Second,
@@ -417,7 +421,10 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 		handOn(in.work, r.Person, in.answer, in.timing.answer)
 		return
 	}
-	if why := in.refuses(ctx, r); why != "" {
+	looking, looked := context.WithTimeout(ctx, in.timing.access)
+	why := in.refuses(looking, r)
+	looked()
+	if why != "" {
 		in.logger(r).Info("refused a command")
 		in.turnDown(e, r, why)
 		return
@@ -430,8 +437,8 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 		in.ack(e, r, keepForm(wrong))
 		return
 	}
-	fresh, why := in.accept(ctx, r)
-	if why != "" {
+	fresh := false
+	if fresh, why = in.accept(ctx, r); why != "" {
 		in.turnDown(e, r, why)
 		return
 	}

@@ -366,6 +366,22 @@ func TestStoreRefuses(t *testing.T) {
 	}
 }
 
+// TestSlowMembers: a look at the members that takes long, and then makes do with
+// what was read before, leaves time to record the command.
+func TestSlowMembers(t *testing.T) {
+	r := runTimedInbound(t, func(c *InboundConfig, _ *recordedCommands) {
+		c.Members = memberFunc(func(ctx context.Context, _ string) (bool, error) {
+			<-ctx.Done()
+			return true, nil
+		})
+	}, func(timing *inboundTiming) { timing.access = 50 * time.Millisecond })
+	r.slack.slash(r.conn, "slow", "U1", "/deploy-token", "take")
+	if a := r.conn.ack(); a.said() != "" {
+		t.Errorf("acknowledged with %+v", a.Payload)
+	}
+	eventually(t, "the command is done", func() bool { return r.commands.doneIDs() == "slow" })
+}
+
 // TestSlowStore has the store confirm only after the time is over.
 func TestSlowStore(t *testing.T) {
 	release := make(chan struct{})
