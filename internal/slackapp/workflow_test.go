@@ -26,7 +26,7 @@ func alices(w *deploytoken.Waiter) {
 	w.ID, w.PersonID, w.Name, w.Purpose = "w2", "U0ALICE", "Alice Ng", ""
 }
 func left(why deploytoken.WaiterLeft) func(*deploytoken.Waiter) {
-	return func(w *deploytoken.Waiter) { w.Turn, w.Left, w.Why = ago(time.Minute), ago(time.Minute), why }
+	return func(w *deploytoken.Waiter) { w.Turn, w.Left, w.Why = time.Time{}, ago(time.Minute), why }
 }
 
 func offer(result deploytoken.OfferResult) *deploytoken.Offer {
