@@ -61,8 +61,10 @@ type App struct {
 	log      *slog.Logger
 	clock    func() time.Time
 	schedule cron.Schedule
-	metrics  *metrics
-	options  Options
+	// workingHours reports whether a holder may be reminded at a time of theirs.
+	workingHours func(time.Time) bool
+	metrics      *metrics
+	options      Options
 
 	document *gdoc.Document
 	history  *gdoc.History
@@ -110,6 +112,9 @@ func newApp(c *config.Config, o Options) (*App, error) {
 	var err error
 	if a.schedule, err = cron.ParseStandard(c.Reminders.Schedule); err != nil {
 		return nil, fmt.Errorf("reminders.schedule: %w", err)
+	}
+	if a.workingHours, err = fits(c.Reminders.WorkingHours); err != nil {
+		return nil, fmt.Errorf("reminders.working_hours: %w", err)
 	}
 	google, err := gdoc.NewClient(gdoc.Config{
 		CredentialsFile: c.Google.CredentialsFile, Endpoint: c.Google.Endpoint, Logger: o.Log, Clock: a.clock,
@@ -161,6 +166,8 @@ func (a *App) run(ctx context.Context, probes chan<- []probe) error {
 	g.Go(func() error { return a.checkToken(failed) })
 	g.Go(func() error { return a.watch(failed) })
 	g.Go(func() error { return a.remind(failed, a.schedule, a.config.Timezone) })
+	g.Go(func() error { return a.takeTurns(failed) })
+	g.Go(func() error { return a.lookAround(failed) })
 	g.Go(func() error { return a.recoverLeft(failed) })
 	g.Go(func() error { return a.keep(failed) })
 	g.Go(func() error { return a.prune(failed) })

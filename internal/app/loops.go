@@ -18,6 +18,8 @@ const (
 	leaseTTL = 10 * time.Second
 	// recheckAfter is how long after a write the document is read once more.
 	recheckAfter = 3 * time.Second
+	// turnEvery is how often it is looked whether a turn has ended.
+	turnEvery = time.Second
 	// recoverEvery is how often commands and writes that were left are looked for.
 	recoverEvery = 2 * time.Second
 	// keepEvery is how often the commands being worked on are kept.
@@ -110,6 +112,52 @@ func (a *App) remind(ctx context.Context, schedule cron.Schedule, location *time
 		if retry := now.Add(time.Minute); err != nil && retry.Before(next) {
 			due = retry
 		}
+	})
+}
+
+// fits returns whether a minute fits the cron specification; nil for "".
+func fits(spec string) (func(time.Time) bool, error) {
+	if spec == "" {
+		return nil, nil
+	}
+	schedule, err := cron.ParseStandard(spec)
+	if err != nil {
+		return nil, err
+	}
+	return func(t time.Time) bool {
+		minute := t.Truncate(time.Minute)
+		return schedule.Next(minute.Add(-time.Second)).Equal(minute)
+	}, nil
+}
+
+// takeTurns keeps the waitlist's turns.
+func (a *App) takeTurns(ctx context.Context) error {
+	t := troubles{log: a.log, what: "keeping the waitlist"}
+	return every(ctx, turnEvery, func(ctx context.Context) {
+		mine, err := a.leased(ctx, "waitlist")
+		if err == nil && mine {
+			err = a.service.TakeTurns(ctx)
+		}
+		t.note(err)
+	})
+}
+
+// lookAround looks at Kingfisher where somebody waits for what runs there, or a
+// deployment is under way.
+func (a *App) lookAround(ctx context.Context) error {
+	t := troubles{log: a.log, what: "looking at Kingfisher for those who wait"}
+	var due time.Time
+	return every(ctx, time.Second, func(ctx context.Context) {
+		if time.Now().Before(due) {
+			return
+		}
+		again := leaseTTL / 2
+		mine, err := a.leased(ctx, "kingfisher")
+		if err == nil && mine {
+			again, err = a.service.LookAround(ctx)
+		}
+		due = time.Now().Add(again)
+		t.note(err)
 	})
 }
 

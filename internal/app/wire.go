@@ -21,16 +21,25 @@ func (a *App) wire() {
 	c := a.config
 	a.slack = slackapp.NewClient(c.Slack.BotToken.Reveal(), c.Slack.AppToken.Reveal(), c.Slack.APIURL)
 	a.people = slackapp.NewDirectory(a.slack, c.Slack.Channel, c.Access.Group, a.clock)
-	a.service = deploytoken.New(deploytoken.Config{
+	rules := deploytoken.Config{
 		Document:      a.document,
 		Directory:     a.people,
 		Ledger:        a.store,
 		Channel:       c.Slack.Channel,
 		StaleAfter:    c.Reminders.StaleAfter,
+		WorkingHours:  a.workingHours,
 		WatchInterval: c.Google.WatchInterval,
+		Busy:          a.busy,
+		ForceGroup:    c.Access.ForceGroup,
+		Turn:          c.Waitlist.Turn,
+		Zone:          c.Timezone,
 		Clock:         a.clock,
 		Log:           a.log,
-	})
+	}
+	if c.Kingfisher != nil {
+		rules.KingfisherWords, rules.ConsentGroup = c.Kingfisher.Words, c.Kingfisher.ConsentGroup
+	}
+	a.service = deploytoken.New(rules)
 	a.inbound = slackapp.NewInbound(slackapp.InboundConfig{
 		Client:      a.slack,
 		Commands:    a.service,

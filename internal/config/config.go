@@ -127,6 +127,10 @@ type Reminders struct {
 	Schedule string
 	// StaleAfter is how long the token may be held before that.
 	StaleAfter time.Duration
+	// WorkingHours is a cron specification of five fields that fits each minute
+	// at which a holder may be reminded, by the clock of their own time zone in
+	// Slack; "" fits any.
+	WorkingHours string
 }
 
 // Waitlist is the queue for the token.
@@ -194,7 +198,7 @@ func defaults() *Config {
 			Words:     []string{"kingfisher"},
 		},
 		Timezone:  etcUTC(),
-		Reminders: Reminders{Schedule: "0 9-17 * * 1-5", StaleAfter: 2 * time.Hour},
+		Reminders: Reminders{Schedule: "0 9-17 * * 1-5", StaleAfter: 2 * time.Hour, WorkingHours: "* 9-17 * * 1-5"},
 		Waitlist:  Waitlist{Turn: 10 * time.Minute},
 		Preflight: PreflightChecks{Repositories: []string{".", "pillar/private", "salt/private"}},
 		Store:     Store{URL: shownSecret("sqlite:deploytoken.db", "sqlite:deploytoken.db")},

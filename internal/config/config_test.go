@@ -95,7 +95,7 @@ func TestDefaults(t *testing.T) {
 			HistoryColumns: []string{"taken", "released", "name", "purpose", "summary", "consent", "entry"},
 			WatchInterval:  15 * time.Second},
 		Timezone:  zone,
-		Reminders: Reminders{Schedule: "0 9-17 * * 1-5", StaleAfter: 2 * time.Hour},
+		Reminders: Reminders{Schedule: "0 9-17 * * 1-5", StaleAfter: 2 * time.Hour, WorkingHours: "* 9-17 * * 1-5"},
 		Waitlist:  Waitlist{Turn: 10 * time.Minute},
 		Preflight: PreflightChecks{Repositories: []string{".", "pillar/private", "salt/private"}},
 		Store:     Store{URL: shownSecret("sqlite:deploytoken.db", "sqlite:deploytoken.db")},

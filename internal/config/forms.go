@@ -348,6 +348,13 @@ func timezone(s string) (*time.Location, error) {
 
 // schedule takes a cron specification that names no time zone and comes true
 // some time.
+func hours(s string) (string, error) {
+	if strings.HasPrefix(s, "@every") {
+		return "", errors.New("@every fits no minute of the day")
+	}
+	return schedule(s)
+}
+
 func schedule(s string) (string, error) {
 	// The parser panics on a zone with nothing after it, and zones have a key
 	// of their own.

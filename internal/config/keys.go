@@ -134,6 +134,8 @@ func (c *Config) keys() []key {
 		{path: "reminders.stale_after", value: duration(&c.Reminders.StaleAfter, 100*time.Millisecond, 365*24*time.Hour),
 			want:    "a duration from 100ms to 8760h, such as 2h",
 			pattern: durationPattern},
+		{path: "reminders.working_hours", value: text(&c.Reminders.WorkingHours, hours),
+			want: "a cron schedule of five fields that fits each minute, such as * 9-17 * * 1-5", optional: true},
 		{path: "waitlist.turn", value: duration(&c.Waitlist.Turn, 100*time.Millisecond, 7*24*time.Hour),
 			want:    "a duration from 100ms to 168h, such as 10m",
 			pattern: durationPattern},

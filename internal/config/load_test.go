@@ -181,6 +181,7 @@ servers: [docs]
 		{"servers", c.Servers, []string{"registry", "docs"}},
 		{"timezone", c.Timezone.String(), "Europe/London"},
 		{"reminders.stale_after", c.Reminders.StaleAfter, 100 * time.Millisecond},
+		{"reminders.working_hours", c.Reminders.WorkingHours, "* 9-17 * * 1-5"},
 		{"store.url", c.Store.URL.Reveal(), "postgres://bot:hidden@db.example.org/bot"},
 		{"store.url shown", c.Store.URL.String(), "postgres://bot:xxxxx@db.example.org/bot"},
 	} {

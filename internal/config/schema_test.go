@@ -127,7 +127,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"two-documents", "not-yaml-further-down",
 		"document", "document-kind", "document-link", "document-without-id", "file-path", "url", "scrapyd-url", "address",
 		"label", "words", "unix-user", "servers", "repositories", "history-columns-without-entry",
-		"schedule", "schedule-every", "schedule-never", "schedule-zone", "timezone", "timezone-local",
+		"schedule", "schedule-every", "schedule-never", "schedule-zone", "working-hours", "working-hours-fields", "timezone", "timezone-local",
 		"store-url-memory", "store-url-password", "store-url-password-parameter", "store-url-path", "store-url-unescaped",
 	}
 	s := compiled(t)

@@ -139,6 +139,7 @@ timezone: Etc/UTC
 reminders:
     schedule: 0 9-17 * * 1-5
     stale_after: 2h
+    working_hours: '* 9-17 * * 1-5'
 waitlist:
     turn: 10m
 servers: [registry, docs]

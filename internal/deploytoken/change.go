@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -28,21 +29,62 @@ func answerTo(c Command, o Outcome, now time.Time, fill func(*Notice)) Effect {
 	return Effect{Key: answerKey(c.ID), Destination: ToPerson(c.PersonID), Notice: n}
 }
 
-// endEffects are what follows from a holding's end, by whatever hand: its row,
-// and that the messages about it have no buttons any more.
-func (s *Service) endEffects(h Holding, now time.Time) []Effect {
-	effects := []Effect{rowOf(h, now)}
-	retire := []string{beganKey(h.ID)}
-	if h.Reminders > 0 {
-		retire = append(retire, reminderKey(h.ID, 1))
+// end adds to the change that the holding ends, by whatever hand, and what
+// follows of that: its row; that the messages about it have no buttons any more;
+// that nobody can accept an offer of it; and, where it was for a deployment to
+// Kingfisher, that this is over. Offer is the ID of the offer that it ends by.
+func (s *Service) end(change *Change, record Record, end Holding, offer string) {
+	now := change.At
+	change.End = &end
+	change.Effects = append(change.Effects, rowOf(end, now))
+	retire := []string{beganKey(end.ID)}
+	if end.Reminders > 0 {
+		retire = append(retire, reminderKey(end.ID, 1))
 	}
 	for _, message := range retire {
-		effects = append(effects, Effect{
+		change.Effects = append(change.Effects, Effect{
 			Key: retiredKey(message), Destination: s.channel,
-			Notice: Notice{Kind: NoticeRetired, Holding: h.ID, Edits: message, At: now},
+			Notice: Notice{Kind: NoticeRetired, Holding: end.ID, Edits: message, At: now},
 		})
 	}
-	return effects
+	for _, o := range record.Matters.Offers {
+		result := OfferVoid
+		if o.ID == offer {
+			result = OfferAccepted
+		}
+		change.Effects = append(change.Effects, o.end(result, now)...)
+		change.Put = append(change.Put, &o)
+	}
+	for _, d := range record.Matters.Deployments {
+		if d.Holding == end.ID {
+			d.end(change, record.Matters)
+		}
+	}
+}
+
+// end adds to the change that the deployment is over, of which whoever was asked
+// or told of it is told; what they weren't asked in vain about stays answered.
+func (d *Deployment) end(change *Change, ms Matters) {
+	now := change.At
+	d.Ended = now
+	ref := d.Ref()
+	change.Put = append(change.Put, d)
+	for _, person := range d.Informed {
+		change.Effects = append(change.Effects, Effect{
+			Key: "deployed:" + d.Holding + ":" + person, Destination: ToPerson(person),
+			Notice: Notice{Kind: NoticeDeployed, Holding: d.Holding, PersonID: d.PersonID, Name: d.Name, Matter: &ref, At: now},
+		})
+	}
+	for _, q := range ms.Questions {
+		needed := slices.ContainsFunc(ms.Deployments, func(other Deployment) bool { return other.ID != d.ID && other.concerns(q) })
+		if q.Answer == AnswerNone && q.Deployment == d.ID && !needed {
+			change.Effects = append(change.Effects, q.settle(now)...)
+			change.Put = append(change.Put, &q)
+		}
+	}
+	if d.Asked {
+		change.Effects = append(change.Effects, d.tell(now))
+	}
 }
 
 // rowOf is the effect that writes a holding's row.
@@ -54,8 +96,11 @@ func rowOf(h Holding, now time.Time) Effect {
 // Errors: ErrStale, ErrNotOwner, ErrUnavailable.
 func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, record Record, d decision, token Token, intent *Intent) error {
 	now := s.clock()
-	change := Change{Document: c.Document, IfSeq: -1, Finish: c.ID, Outcome: d.outcome, At: now, Update: d.update, End: d.end}
-	if d.update != nil || d.end != nil {
+	change := Change{Document: c.Document, IfSeq: -1, Finish: c.ID, Outcome: d.outcome, At: now, Update: d.update, Put: d.put, Effects: d.effects}
+	if d.look != nil {
+		change.Put = append(change.Put, &Look{Report: d.look.report})
+	}
+	if d.update != nil || d.end != nil || len(d.put) > 0 {
 		change.IfSeq = record.Seq
 	}
 	if intent != nil {
@@ -66,11 +111,12 @@ func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, recor
 		holding = h.ID
 	}
 	if d.end != nil {
-		change.Effects = append(change.Effects, s.endEffects(*d.end, now)...)
+		s.end(&change, record, *d.end, "")
 		change.Effects = append(change.Effects, Effect{
 			Key: endedKey(d.end.ID), Destination: s.channel,
 			Notice: Notice{Kind: NoticeChanged, Previous: d.end.ID, PersonID: c.PersonID, At: now},
 		})
+		callNext(&change, record.Matters.Waiters, s.turn, now)
 		holding = d.end.ID
 	}
 	if d.ask {
@@ -82,7 +128,10 @@ func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, recor
 		})
 	}
 	change.Effects = append(change.Effects, answerTo(c, d.outcome, now, func(n *Notice) {
-		n.Holding, n.Detail, n.Until = holding, d.detail, d.until
+		n.Holding, n.Detail, n.Until, n.Number = holding, d.detail, d.until, d.number
+		if d.matter != (MatterRef{}) {
+			n.Matter = &d.matter
+		}
 		if token != (Token{}) {
 			n.Token = &token
 		}
@@ -130,7 +179,10 @@ func (s *Service) tryClose(ctx context.Context, log *slog.Logger, i *Intent, v v
 	}
 	var subject string
 	if v.landed {
-		outcome = s.landedChange(&change, i, record, c, now)
+		outcome = s.landedChange(&change, i, record, c)
+		if i.Began == nil && (token == nil || token.State == Free) {
+			callNext(&change, record.Matters.Waiters, s.turn, now)
+		}
 		if i.Began != nil {
 			subject = i.Began.ID
 		} else {
@@ -140,13 +192,13 @@ func (s *Service) tryClose(ctx context.Context, log *slog.Logger, i *Intent, v v
 		if token != nil && !(i.Began == nil && token.State == Free || i.Began != nil && token.State == Held && sameName(token.Holder, i.Written)) {
 			outcome = OutcomeSuperseded
 		}
-	} else if h := record.Holding; i.Ends != "" && h.Open() && h.ID == i.Ends && !i.EndsByHand && token.State == Held && !sameName(token.Holder, h.Name) {
+	} else if h := record.Holding; i.Ends != "" && i.Began == nil && h.Open() && h.ID == i.Ends && !i.EndsByHand && token.State == Held && !sameName(token.Holder, h.Name) {
 		// A release that somebody's name was written over. The holding is over
 		// either way; what its holder said of it is kept.
 		end := *h
 		end.Ended, end.EndedByHand, end.Summary = now, true, i.Summary
-		change.End, subject = &end, h.ID
-		change.Effects = append(change.Effects, s.endEffects(end, now)...)
+		subject = h.ID
+		s.end(&change, record, end, "")
 		if !outlived(i, s.ledger.StoreID(), v.reading) {
 			// That name may be gone before it counts as a change by hand.
 			change.Effects = append(change.Effects, Effect{
@@ -179,7 +231,9 @@ func (s *Service) tryClose(ctx context.Context, log *slog.Logger, i *Intent, v v
 
 // landedChange adds to change what a write that landed has changed, and
 // returns the command's outcome.
-func (s *Service) landedChange(change *Change, i *Intent, record Record, c *Command, now time.Time) Outcome {
+func (s *Service) landedChange(change *Change, i *Intent, record Record, c *Command) Outcome {
+	now := change.At
+	outcome := OutcomeReleased
 	if h := record.Holding; i.Ends != "" && h.Open() && h.ID == i.Ends {
 		end := *h
 		end.Ended, end.EndedByHand, end.Summary = i.Decided, i.EndsByHand, i.Summary
@@ -187,27 +241,80 @@ func (s *Service) landedChange(change *Change, i *Intent, record Record, c *Comm
 			// The clocks of two machines differ.
 			end.Ended = end.Since
 		}
-		if !i.EndsByHand && end.PersonID == "" && c != nil {
+		switch {
+		case i.Force && c != nil:
+			end.EndedBy = c.PersonID
+		case i.Began == nil && end.PersonID == "" && c != nil:
 			end.PersonID = c.PersonID
 		}
-		change.End = &end
-		change.Effects = append(change.Effects, s.endEffects(end, now)...)
+		s.end(change, record, end, i.Offer)
 		n := Notice{Kind: NoticeReleased, Holding: end.ID, PersonID: end.PersonID, At: now}
-		if i.EndsByHand {
+		switch {
+		case i.EndsByHand:
 			n = Notice{Kind: NoticeChanged, Previous: end.ID, At: now}
+		case i.Force:
+			n = Notice{Kind: NoticeForceReleased, Holding: end.ID, PersonID: end.EndedBy, Name: i.Asker, Detail: i.Why, At: now}
+			if end.PersonID != "" && end.PersonID != end.EndedBy {
+				told := n
+				told.Kind = NoticeForced
+				change.Effects = append(change.Effects, Effect{Key: "forced:" + end.ID, Destination: ToPerson(end.PersonID), Notice: told})
+			}
 		}
-		change.Effects = append(change.Effects, Effect{Key: endedKey(end.ID), Destination: s.channel, Notice: n})
+		if i.Offer == "" {
+			change.Effects = append(change.Effects, Effect{Key: endedKey(end.ID), Destination: s.channel, Notice: n})
+		}
+	}
+	if i.Force {
+		outcome = OutcomeForced
 	}
 	if i.Began == nil {
-		return OutcomeReleased
+		return outcome
 	}
 	begin := *i.Began
 	change.Begin = &begin
-	change.Effects = append(change.Effects, Effect{
-		Key: beganKey(begin.ID), Destination: s.channel,
-		Notice: Notice{Kind: NoticeTaken, Holding: begin.ID, PersonID: begin.PersonID, At: now},
-	})
-	return OutcomeTaken
+	n := Notice{Kind: NoticeTaken, Holding: begin.ID, PersonID: begin.PersonID, At: now}
+	outcome = OutcomeTaken
+	if i.Offer != "" {
+		n.Kind, n.Previous, outcome = NoticeHandedOver, i.Ends, OutcomeHandedOver
+	}
+	change.Effects = append(change.Effects, Effect{Key: beganKey(begin.ID), Destination: s.channel, Notice: n})
+	taken(change, record.Matters.Waiters, begin, now)
+	if i.Deployment != nil {
+		change.Put = append(change.Put, &Look{Report: i.Deployment.Report})
+		begun(change, record, *i.Deployment, begin)
+	}
+	return outcome
+}
+
+// begun adds to the change that the token was taken for the deployment. Those
+// who haven't agreed to what it interrupts are told at once.
+func begun(change *Change, record Record, d Deployment, h Holding) {
+	for _, known := range record.Matters.Deployments {
+		if known.ID == d.ID {
+			// Somebody may have answered since the write was decided.
+			known.Holding, known.Seen, known.Report = d.Holding, d.Seen, d.Report
+			known.Standing, known.Unknown = d.Standing, d.Unknown
+			known.WithoutPostgres, known.OutOfTurn, known.Purpose = d.WithoutPostgres, d.OutOfTurn, d.Purpose
+			d = known.answered(record.Matters.Questions, change.At)
+		}
+	}
+	for _, s := range d.Standing {
+		if weight[s.Answer] <= weight[AnswerAgreed] {
+			for _, to := range s.To {
+				if s.Answer == AnswerAgreed {
+					d.inform(to)
+				}
+			}
+			continue
+		}
+		for _, to := range s.To {
+			change.Effects = append(change.Effects, d.warnOwner(h, to, s.Works, change.At))
+		}
+	}
+	if d.Asked {
+		change.Effects = append(change.Effects, d.tell(change.At))
+	}
+	change.Put = append(change.Put, &d)
 }
 
 // commit makes the change and tells whoever delivers its effects.

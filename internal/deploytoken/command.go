@@ -85,6 +85,16 @@ func (k Kind) takes() bool {
 	return false
 }
 
+// ledgerOnly reports whether the command is decided without the document, as it
+// has nothing to do with who holds the token.
+func (k Kind) ledgerOnly() bool {
+	switch k {
+	case KindLeave, KindDecline, KindConsent, KindAgree, KindAskToWait, KindWatch, KindUnwatch, KindPrefer:
+		return true
+	}
+	return false
+}
+
 // A Command is what one person asked of the bot, in plain terms.
 type Command struct {
 	// ID is Slack's envelope ID, unique to the command and the same in each

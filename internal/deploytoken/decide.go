@@ -20,6 +20,18 @@ type situation struct {
 	// were looked up.
 	named    []Person
 	lookedUp bool
+	// purpose, asker, other and forbidden are of the command's subject.
+	purpose   string
+	asker     string
+	other     Person
+	forbidden string
+	// deployment is the one that the command is for, and kingfisher whether the
+	// busy checks come before it: look, once they are made.
+	deployment Deployment
+	kingfisher bool
+	look       *look
+	// zone is that of times in the history.
+	zone *time.Location
 	// quietFor is how long "still working" keeps reminders quiet.
 	quietFor time.Duration
 	now      time.Time
@@ -36,6 +48,8 @@ const (
 	// stepAdopt: record the change by hand that the reading shows, at once,
 	// and decide again.
 	stepAdopt
+	// stepLook: decide again once the busy checks are made.
+	stepLook
 	// stepWrite: write a new value.
 	stepWrite
 	// stepAnswer: there is nothing to write; the command ends with an outcome.
@@ -47,6 +61,12 @@ type decision struct {
 	step step
 	// release is whether stepWrite writes Nobody; else the asker's name.
 	release bool
+	// force is whether that releases another's holding; offer is by which the
+	// asker takes the token over, and deployment what they take it for; nil for
+	// none.
+	force      bool
+	offer      *Offer
+	deployment *Deployment
 	// outcome is how the command ends.
 	outcome Outcome
 	// detail is a sentence for the asker.
@@ -60,6 +80,13 @@ type decision struct {
 	until time.Time
 	// ask is whether the holder is asked to release the token.
 	ask bool
+	// matter is what the answer tells of, and number a position in the waitlist.
+	matter MatterRef
+	number int
+	// put and effects are recorded with the outcome, and the report of look.
+	put     []Matter
+	effects []Effect
+	look    *look
 }
 
 func answer(o Outcome) decision { return decision{step: stepAnswer, outcome: o} }
@@ -110,10 +137,30 @@ func sameName(a, b string) bool { return strings.EqualFold(CleanName(a), CleanNa
 // reading begun after the command came.
 func decide(s situation) decision {
 	switch s.command.Kind {
-	case KindTake:
+	case KindTake, KindTakeOutOfTurn, KindTakeAnyway, KindTakeWithoutPostgres:
 		return decideTake(s)
 	case KindRelease:
 		return decideRelease(s)
+	case KindWait:
+		return decideWait(s)
+	case KindLeave:
+		return decideLeave(s)
+	case KindGive:
+		return decideGive(s)
+	case KindAccept:
+		return decideAccept(s)
+	case KindDecline:
+		return decideDecline(s)
+	case KindForce, KindForceConfirmed:
+		return decideForce(s)
+	case KindConsent:
+		return decideConsent(s)
+	case KindAgree, KindAskToWait:
+		return decideAnswer(s)
+	case KindWatch, KindUnwatch:
+		return decideWatch(s)
+	case KindPrefer:
+		return decidePrefer(s)
 	case KindAsk, KindStillWorking, KindClaim:
 		return decideButton(s)
 	}
@@ -125,7 +172,7 @@ func decideTake(s situation) decision {
 		return answer(OutcomeTooLate)
 	}
 	if s.token.State == Free {
-		return decision{step: stepWrite}
+		return decideTakeFree(s)
 	}
 	if !s.fresh {
 		return decision{step: stepRead}
@@ -142,6 +189,37 @@ func decideTake(s situation) decision {
 		return s.onRecord(answer(OutcomeMaybeYours))
 	}
 	return answer(OutcomeHeld)
+}
+
+// decideTakeFree decides on taking a free token: whose turn it is comes first,
+// then what a deployment to Kingfisher would interrupt.
+func decideTakeFree(s situation) decision {
+	if next := s.record.Matters.Next(s.now); next != nil && next.PersonID != s.command.PersonID && !s.deployment.OutOfTurn {
+		if !s.fresh {
+			return decision{step: stepRead}
+		}
+		return decision{step: stepAnswer, outcome: OutcomeOutOfTurn, matter: next.Ref()}
+	}
+	if !s.kingfisher {
+		return decision{step: stepWrite}
+	}
+	if s.look == nil {
+		return decision{step: stepLook}
+	}
+	d := s.deployment.looked(*s.look, s.record.Matters.Questions, s.now)
+	if s.command.Kind != KindTakeAnyway && (d.Blocked() || len(d.Unknown) > 0) {
+		if !s.fresh {
+			return decision{step: stepRead}
+		}
+		result := decision{step: stepAnswer, outcome: OutcomeBusy, matter: d.Ref(), look: s.look}
+		if d.Asked && standsDifferently(s.deployment, d) {
+			result.effects, d.News = append(result.effects, d.tell(s.now)), d.state()
+		}
+		result.put = []Matter{&d}
+		return result
+	}
+	d.Seen = seen(s.look.report)
+	return decision{step: stepWrite, deployment: &d}
 }
 
 // onRecord returns d if the ledger has recorded the holding that the document

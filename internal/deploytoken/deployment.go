@@ -63,8 +63,8 @@ type Deployment struct {
 	// Warnings counts the messages to the holder about what was started since.
 	Warnings int `json:"warnings,omitempty"`
 	// Informed are the Slack user IDs of those who were asked or told, and are
-	// to be told when it is over; Warned those of them who were told that it is
-	// under way.
+	// to be told when it is over. Warned are the destinations of what said that
+	// it is under way.
 	Informed []string `json:"informed,omitempty"`
 	Warned   []string `json:"warned,omitempty"`
 	// Ended is when it was over, or was given up.
@@ -99,11 +99,14 @@ type Standing struct {
 	OwnerID string   `json:"owner_id,omitempty"`
 	Name    string   `json:"name,omitempty"`
 	Marks   []string `json:"marks,omitempty"`
+	// To are the destinations of what is to be told them.
+	To []string `json:"to,omitempty"`
 	// Works is what of theirs blocks it.
 	Works []Work `json:"works"`
 	// Answer is theirs for all of it.
 	Answer Answer `json:"answer,omitempty"`
-	// By is the name of who answered, where that isn't the owner.
+	// By is the name of who answered, where that isn't the owner; several are
+	// separated by commas.
 	By string `json:"by,omitempty"`
 	// Until and Why are of AnswerWait.
 	Until time.Time `json:"until,omitzero"`

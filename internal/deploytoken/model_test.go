@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -106,6 +107,7 @@ func (m *model) start(n int) *replica {
 	}
 	loop(func() time.Duration { r.Recover(r.ctx); return 2 * time.Second })
 	loop(func() time.Duration { again, _ := r.Watch(r.ctx); return again })
+	loop(func() time.Duration { r.TakeTurns(r.ctx); return time.Second })
 	return r
 }
 
@@ -269,13 +271,38 @@ func runModel(t *testing.T, seed uint64) {
 				ID: fmt.Sprint("e", n), Document: "doc", Kind: deploytoken.KindTake, Words: fmt.Sprint("words ", n),
 				PersonID: []string{ana, bob, ann}[m.upTo(3)], At: time.Now(),
 			}
-			if do >= 55 {
-				c.Kind = deploytoken.KindRelease
+			record, err := bystander.Record(context.Background(), "doc")
+			if err != nil {
+				t.Fatal(err)
 			}
-			if record, err := bystander.Record(context.Background(), "doc"); do >= 90 && err == nil && record.Holding.Open() {
+			switch {
+			case do >= 95:
+				c.Kind = deploytoken.KindForceConfirmed
+			case do >= 80 && len(record.Matters.Offers) > 0:
+				c.Kind, c.Subject = deploytoken.KindAccept, record.Matters.Offers[0].ID
+				if do < 92 {
+					c.PersonID = record.Matters.Offers[0].ToID
+				}
+			case do >= 65 && do < 80:
+				c.Kind, c.Subject = deploytoken.KindGive, []string{ana, bob, ann}[m.upTo(3)]
+				if record.Holding.Open() && do < 75 {
+					c.PersonID = record.Holding.PersonID
+				}
+			case do >= 60 && do < 65:
+				c.Kind = deploytoken.KindWait
+			case do >= 58 && do < 60:
+				c.Kind = deploytoken.KindLeave
+			case do >= 40:
+				c.Kind = deploytoken.KindRelease
+			case do >= 35:
+				c.Kind = deploytoken.KindTakeOutOfTurn
+			}
+			if (do >= 50 && do < 58 || c.Kind == deploytoken.KindForceConfirmed) && record.Holding.Open() {
 				c.Holding, c.Message = record.Holding.ID, "1.1"
 			}
-			replicas[at].ask(c)
+			if c.PersonID != "" {
+				replicas[at].ask(c)
+			}
 		}
 	}
 
@@ -309,6 +336,14 @@ func (m *model) check(store *ledger.Store) {
 	if record.Holding.Open() {
 		m.t.Errorf("the document says Nobody, the record %+v", record.Holding)
 	}
+	if len(record.Matters.Offers) > 0 {
+		m.t.Errorf("offers of what nobody holds: %+v", record.Matters.Offers)
+	}
+	for i, w := range record.Matters.Waiters {
+		if i == 0 && !w.Turn.After(time.Now()) || i > 0 && !w.Turn.IsZero() {
+			m.t.Errorf("%d in line: %+v", i+1, w)
+		}
+	}
 
 	answers, rows, holdings := map[string][]deploytoken.Notice{}, map[string]int{}, map[string]bool{}
 	for _, n := range m.told(store) {
@@ -329,7 +364,7 @@ func (m *model) check(store *ledger.Store) {
 	for operation, batches := range m.landed {
 		writes[m.asked[operation]] = append(writes[m.asked[operation]], batches...)
 	}
-	outcomes := map[deploytoken.Outcome]int{}
+	outcomes, accepted := map[deploytoken.Outcome]int{}, map[string]int{}
 	for id, c := range m.commands {
 		_, outcome, err := store.Command(ctx, id)
 		if err != nil {
@@ -340,8 +375,37 @@ func (m *model) check(store *ledger.Store) {
 			m.t.Errorf("%s %s by %s ended with %q, and was answered %+v", c.Kind, id, c.PersonID, outcome, answers[id])
 		}
 		m.checkOutcome(c, outcome, writes[id])
+		switch c.Kind {
+		case deploytoken.KindAccept:
+			offer, err := store.Matter(ctx, "doc", deploytoken.MatterRef{Kind: deploytoken.MatterOffer, ID: c.Subject})
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			o, _ := offer.(*deploytoken.Offer)
+			for _, b := range writes[id] {
+				if o == nil || o.ToID != c.PersonID || b.Read != o.From {
+					m.t.Errorf("%+v handed over by %+v", b, o)
+				}
+				accepted[c.Subject]++
+			}
+		case deploytoken.KindForceConfirmed:
+			h, err := store.Holding(ctx, c.Holding)
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			for _, b := range writes[id] {
+				if h == nil || !strings.EqualFold(b.Read, h.Name) {
+					m.t.Errorf("%+v released %+v", b, h)
+				}
+			}
+		}
 	}
 
+	for offer, n := range accepted {
+		if n > 1 {
+			m.t.Errorf("offer %s was accepted %d times", offer, n)
+		}
+	}
 	begun := map[string]int{}
 	for id := range holdings {
 		h, err := store.Holding(ctx, id)
@@ -374,16 +438,19 @@ func (m *model) check(store *ledger.Store) {
 
 // checkOutcome holds how a command ended against the writes of it that landed.
 func (m *model) checkOutcome(c deploytoken.Command, outcome deploytoken.Outcome, writes []paperBatch) {
-	done := deploytoken.OutcomeTaken
-	if c.Kind == deploytoken.KindRelease {
-		done = deploytoken.OutcomeReleased
-	}
+	done, ok := map[deploytoken.Kind]deploytoken.Outcome{
+		deploytoken.KindTake: deploytoken.OutcomeTaken, deploytoken.KindTakeOutOfTurn: deploytoken.OutcomeTaken,
+		deploytoken.KindRelease: deploytoken.OutcomeReleased, deploytoken.KindForceConfirmed: deploytoken.OutcomeForced,
+		deploytoken.KindAccept: deploytoken.OutcomeHandedOver,
+	}[c.Kind]
 	switch {
+	case !ok && len(writes) > 0:
+		m.t.Errorf("%s %s wrote %+v", c.Kind, c.ID, writes)
 	case len(writes) > 1:
 		m.t.Errorf("%s %s was written %d times", c.Kind, c.ID, len(writes))
 	case len(writes) == 1 && outcome != done && outcome != deploytoken.OutcomeSuperseded:
 		m.t.Errorf("%s %s was done, and its asker was told %q", c.Kind, c.ID, outcome)
-	case outcome == deploytoken.OutcomeTaken && len(writes) == 0:
+	case ok && outcome == done && len(writes) == 0:
 		m.t.Errorf("%s %s was not done, and its asker was told %q", c.Kind, c.ID, outcome)
 	}
 }

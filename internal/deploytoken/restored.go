@@ -80,6 +80,16 @@ func (s *Service) catchUp(ctx context.Context, r Reading, record Record) (bool, 
 		change.End = &end
 		change.Effects = []Effect{rowOf(end, now)}
 	}
+	for _, o := range record.Matters.Offers {
+		o.Ended, o.Result = now, OfferVoid
+		change.Put = append(change.Put, &o)
+	}
+	for _, d := range record.Matters.Deployments {
+		if d.Holding != "" {
+			d.Ended = now
+			change.Put = append(change.Put, &d)
+		}
+	}
 	if token.State == Held {
 		change.Begin = &Holding{ID: newID(), Name: token.Holder, PersonID: s.certain(ctx, token), Since: now, ByHand: true}
 	}

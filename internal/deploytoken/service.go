@@ -31,6 +31,8 @@ const (
 	cacheFor = 30 * time.Second
 	// unavailableFor is how long a command tries again what is unavailable.
 	unavailableFor = 5 * time.Second
+	// lookServes is how long a report of the busy checks serves a decision.
+	lookServes = 30 * time.Second
 	// callWithin bounds each call to the document or the directory.
 	callWithin = intentTTL / 2
 )
@@ -47,6 +49,20 @@ type Service struct {
 	log       *slog.Logger
 	quietFor  time.Duration
 	poll      time.Duration
+	zone      *time.Location
+
+	busy         BusyChecker // nil where none is configured
+	kingfisher   []string
+	consentGroup string
+	forceGroup   string
+	turn         time.Duration
+	workingHours func(time.Time) bool
+
+	// looking holds one token: whoever has it makes the busy checks, and has
+	// the report of them and when they began.
+	looking   chan struct{}
+	lookBegan time.Time
+	report    BusyReport
 
 	// writer holds one token: whoever has it works on a command, so that this
 	// process doesn't compete with itself for the document.
@@ -75,6 +91,23 @@ type Config struct {
 	StaleAfter time.Duration
 	// WatchInterval is how long the watcher waits between two looks.
 	WatchInterval time.Duration
+	// Busy looks at the Kingfisher server; nil where none is configured.
+	Busy BusyChecker
+	// KingfisherWords are what means Kingfisher in a take's purpose, case aside.
+	KingfisherWords []string
+	// ConsentGroup is the Slack user group that is asked where the owner of what
+	// runs on Kingfisher isn't known; "" for the channel.
+	ConsentGroup string
+	// ForceGroup is the Slack user group that may release another's holding; ""
+	// for everybody who may use the bot.
+	ForceGroup string
+	// WorkingHours reports whether a time, in a person's own zone, is one at which
+	// they may be reminded though nobody waits for the token; nil for any.
+	WorkingHours func(time.Time) bool
+	// Turn is how long the next in line keeps the turn; 10 minutes where 0.
+	Turn time.Duration
+	// Zone is the time zone of what is written into the history; UTC where nil.
+	Zone *time.Location
 	// Clock tells the time; time.Now where nil.
 	Clock func() time.Time
 	// Log takes one line an event; discarded where nil.
@@ -99,11 +132,21 @@ func New(c Config) *Service {
 		log:       c.Log,
 		quietFor:  c.StaleAfter,
 		poll:      cmp.Or(c.WatchInterval, 15*time.Second),
-		writer:    make(chan struct{}, 1),
-		working:   map[string]struct{}{},
-		foreign:   map[string]bool{},
-		inserted:  make(chan struct{}, 1),
-		wrote:     make(chan struct{}, 1),
+		zone:      cmp.Or(c.Zone, time.UTC),
+
+		busy:         c.Busy,
+		kingfisher:   c.KingfisherWords,
+		consentGroup: c.ConsentGroup,
+		forceGroup:   c.ForceGroup,
+		turn:         cmp.Or(c.Turn, 10*time.Minute),
+		workingHours: c.WorkingHours,
+		looking:      make(chan struct{}, 1),
+
+		writer:   make(chan struct{}, 1),
+		working:  map[string]struct{}{},
+		foreign:  map[string]bool{},
+		inserted: make(chan struct{}, 1),
+		wrote:    make(chan struct{}, 1),
 	}
 }
 
@@ -140,11 +183,23 @@ func (s *Service) Do(ctx context.Context, c Command) {
 	log := s.log.With("command", c.ID, "kind", c.Kind, "person", c.PersonID)
 	began := s.clock()
 	pause := 50 * time.Millisecond
+	var seen *look
 	for {
-		err := s.attempt(ctx, log, &c, began)
+		if seen != nil && s.clock().Sub(seen.report.At) > lookServes {
+			seen = nil
+		}
+		err := s.attempt(ctx, log, &c, began, seen)
 		switch {
 		case err == nil:
 			return
+		case errors.Is(err, errLook):
+			if seen, err = s.lookFor(ctx, log, c, began); err == nil && seen != nil {
+				continue
+			}
+			if err == nil || errors.Is(err, ErrNotOwner) {
+				return
+			}
+			log.Error("command not ended", "error", err)
 		case errors.Is(err, ErrNotOwner):
 			log.Info("left to another owner")
 			return
@@ -170,6 +225,40 @@ func (s *Service) Do(ctx context.Context, c Command) {
 		}
 		pause = min(2*pause, 2*time.Second)
 	}
+}
+
+// errLook: the command can be decided only once the busy checks are made.
+var errLook = errors.New("the busy checks are to be made")
+
+// lookFor makes the busy checks for the command, whose asker is told so where
+// the answer will stand. Where it can't tell who is concerned, it ends the
+// command and returns nil.
+func (s *Service) lookFor(ctx context.Context, log *slog.Logger, c Command, began time.Time) (*look, error) {
+	if c.ResponseURL != "" {
+		now := s.clock()
+		if err := s.commit(ctx, Change{Document: c.Document, IfSeq: -1, At: now, Effects: []Effect{{
+			Key: "looking:" + c.ID, Destination: ToPerson(c.PersonID),
+			Notice: Notice{Kind: NoticeLooking, Command: c.ID, PersonID: c.PersonID, At: now},
+		}}}); err != nil {
+			return nil, err
+		}
+	}
+	if latest := s.clock().Add(-lookServes / 2); began.Before(latest) {
+		began = latest
+	}
+	var l look
+	err := s.patiently(ctx, func() (err error) {
+		l, err = s.lookAtKingfisher(ctx, c.PersonID, began)
+		return err
+	})
+	switch {
+	case err == nil:
+		log.Info("looked at Kingfisher", "state", l.report.State(), "took", l.report.Took)
+		return &l, nil
+	case ctx.Err() != nil:
+		return nil, err
+	}
+	return nil, s.stop(ctx, log, c, nil, refusal(err), Token{})
 }
 
 // Fail records that the bot failed at the command, which answers the asker,
@@ -258,7 +347,7 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 
 // StatusOf puts together what a reading and the ledger's record say.
 func StatusOf(r Reading, record Record, link string) Status {
-	st := Status{Token: Interpret(r, record.LastName), PendingRows: record.PendingRows, Changing: record.IntentOpen, Link: link, At: r.At}
+	st := Status{Token: Interpret(r, record.LastName), PendingRows: record.PendingRows, Matters: record.Matters, Changing: record.IntentOpen, Link: link, At: r.At}
 	if (situation{token: st.Token, record: record}).recorded() {
 		st.Holding = record.Holding
 	}
@@ -266,9 +355,9 @@ func StatusOf(r Reading, record Record, link string) Status {
 }
 
 // attempt works on the command until it has ended, or returns why it has not:
-// ErrIntentOpen and ErrStale (try again), ErrNotOwner, errUnsettled,
-// ErrUnavailable (the store).
-func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, began time.Time) error {
+// ErrIntentOpen and ErrStale (try again), errLook (make the busy checks first),
+// ErrNotOwner, errUnsettled, ErrUnavailable (the store).
+func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, began time.Time, seen *look) error {
 	select {
 	case s.writer <- struct{}{}:
 		defer func() { <-s.writer }()
@@ -285,6 +374,13 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 		return ErrNotOwner
 	}
 	c.Holding = recorded.Holding
+	about, problem, err := s.about(ctx, *c)
+	if err != nil {
+		return err
+	}
+	if problem != nil {
+		return s.stop(ctx, log, *c, nil, refusal(problem), Token{})
+	}
 
 	// The asker's clock may be another machine's: a reading begun after this
 	// was begun after the command came, too.
@@ -303,9 +399,16 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 		if err != nil {
 			return err
 		}
+		if c.Kind.ledgerOnly() {
+			d := decide(about.situation(situation{command: *c, record: record, look: seen, zone: s.zone, now: s.clock()}))
+			if d.step == stepLook {
+				return errLook
+			}
+			return s.finish(ctx, log, *c, record, d, Token{}, nil)
+		}
 		if reading.At.IsZero() {
 			if reading, err = s.readPatiently(ctx, came); err != nil {
-				return s.end(ctx, log, *c, intent, refusal(err), Token{})
+				return s.stop(ctx, log, *c, intent, refusal(err), Token{})
 			}
 			fresh = true
 		}
@@ -313,19 +416,26 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 			return cmp.Or(err, ErrStale)
 		}
 		token := Interpret(reading, record.LastName)
-		d := decide(situation{
-			command: *c, token: token, fresh: fresh, record: record,
+		d := decide(about.situation(situation{
+			command: *c, token: token, fresh: fresh, record: record, look: seen, zone: s.zone,
 			named: named, lookedUp: lookedUp, quietFor: s.quietFor, now: s.clock(),
-		})
+		}))
 		switch d.step {
 		case stepRead:
 			if reading, err = s.readPatiently(ctx, came); err != nil {
-				return s.end(ctx, log, *c, intent, refusal(err), Token{})
+				return s.stop(ctx, log, *c, intent, refusal(err), Token{})
 			}
 			fresh, lookedUp = true, false
+		case stepLook:
+			if intent != nil {
+				if err := s.abandon(ctx, intent); err != nil {
+					return err
+				}
+			}
+			return errLook
 		case stepLookUp:
 			if named, err = s.match(ctx, token.Holder); err != nil {
-				return s.end(ctx, log, *c, intent, refusal(err), token)
+				return s.stop(ctx, log, *c, intent, refusal(err), token)
 			}
 			lookedUp = true
 		case stepAdopt:
@@ -346,7 +456,7 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 				// has been changed by hand since.
 				adoptable = record.Seq
 				if reading, err = s.readPatiently(ctx, s.clock()); err != nil {
-					return s.end(ctx, log, *c, intent, refusal(err), Token{})
+					return s.stop(ctx, log, *c, intent, refusal(err), Token{})
 				}
 				fresh, lookedUp = true, false
 				continue
@@ -361,25 +471,25 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 			}
 			return s.finish(ctx, log, *c, record, d, token, intent)
 		case stepWrite:
-			if !d.release && intent == nil && record.Holding.Open() && record.Seq != adoptable {
+			if !d.release && d.offer == nil && intent == nil && record.Holding.Open() && record.Seq != adoptable {
 				// Only a reading begun after the record was read can tell that what
 				// is recorded was cleared by hand, and not that it was written since.
 				adoptable = record.Seq
 				if reading, err = s.readPatiently(ctx, s.clock()); err != nil {
-					return s.end(ctx, log, *c, intent, refusal(err), Token{})
+					return s.stop(ctx, log, *c, intent, refusal(err), Token{})
 				}
 				fresh, lookedUp = true, false
 				continue
 			}
 			if decisions++; decisions > maxDecisions || decisions > 1 && s.clock().Sub(began) > contendFor {
-				return s.end(ctx, log, *c, intent, answer(OutcomeContended), token)
+				return s.stop(ctx, log, *c, intent, answer(OutcomeContended), token)
 			}
-			next, problem, err := s.intend(ctx, *c, d, record, reading, intent)
+			next, problem, err := s.intend(ctx, *c, about, d, record, reading, intent)
 			if err != nil {
 				return err
 			}
 			if problem != nil {
-				return s.end(ctx, log, *c, intent, refusal(problem), token)
+				return s.stop(ctx, log, *c, intent, refusal(problem), token)
 			}
 			intent = next
 			v, err := s.send(ctx, log, intent)
@@ -389,7 +499,7 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 			case errors.Is(err, ErrNotOwner):
 				return err
 			case err != nil:
-				return s.end(ctx, log, *c, intent, refusal(err), token)
+				return s.stop(ctx, log, *c, intent, refusal(err), token)
 			case v.landed || v.superseded:
 				return s.close(ctx, log, intent, v)
 			}
@@ -400,14 +510,19 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 
 // intend prepares the write that d asks for and records it, before it is sent.
 // A problem is one to tell the asker; an err is one of the ledger's.
-func (s *Service) intend(ctx context.Context, c Command, d decision, record Record, r Reading, open *Intent) (next *Intent, problem, err error) {
+func (s *Service) intend(ctx context.Context, c Command, about subject, d decision, record Record, r Reading, open *Intent) (next *Intent, problem, err error) {
 	i := Intent{Operation: newOperation(record.Seq), Document: c.Document, Command: c.ID, Read: CleanName(r.Value), Decided: s.clock()}
 	if open != nil {
 		i.Operation, i.Epoch = open.Operation, open.Epoch
 	}
-	if d.release {
+	switch {
+	case d.force:
+		i.Written, i.Ends, i.Force, i.Why = Nobody, record.Holding.ID, true, about.purpose
+		i.Asker = about.asker
+		i.Summary = CleanLine("released by "+i.Asker+": "+i.Why, 0)
+	case d.release:
 		i.Written, i.Ends, i.Summary = Nobody, record.Holding.ID, c.Words
-	} else {
+	default:
 		asker, err := s.person(ctx, c.PersonID)
 		if err == nil {
 			err = CheckName(asker.Name)
@@ -417,9 +532,16 @@ func (s *Service) intend(ctx context.Context, c Command, d decision, record Reco
 		}
 		i.Written = CleanName(asker.Name)
 		i.NotAfter = c.At.Add(takeWithin)
-		i.Began = &Holding{ID: newID(), Name: i.Written, PersonID: c.PersonID, Purpose: c.Words, Since: i.Decided, SinceKnown: true}
+		i.Began = &Holding{ID: newID(), Name: i.Written, PersonID: c.PersonID, Purpose: about.purpose, Since: i.Decided, SinceKnown: true}
 		if record.Holding.Open() {
-			i.Ends, i.EndsByHand = record.Holding.ID, true
+			i.Ends, i.EndsByHand = record.Holding.ID, d.offer == nil
+		}
+		if o := d.offer; o != nil {
+			i.Offer, i.Began.Purpose, i.Summary = o.ID, record.Holding.Purpose, "handed over to "+i.Written
+		}
+		if dep := d.deployment; dep != nil {
+			dep.Holding, i.Began.Consent = i.Began.ID, dep.consent(s.zone)
+			i.Deployment = dep
 		}
 	}
 	i.Removes = s.removable(r)
@@ -459,8 +581,8 @@ func (s *Service) warnOfStore(store string) {
 	}
 }
 
-// end ends the command by d, closing its intent, on the record as it is now.
-func (s *Service) end(ctx context.Context, log *slog.Logger, c Command, intent *Intent, d decision, token Token) error {
+// stop ends the command by d, closing its intent, on the record as it is now.
+func (s *Service) stop(ctx context.Context, log *slog.Logger, c Command, intent *Intent, d decision, token Token) error {
 	record, err := s.ledger.Record(ctx, c.Document)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -158,8 +159,11 @@ func (d people) Person(ctx context.Context, id string) (deploytoken.Person, erro
 	if !ok {
 		return deploytoken.Person{}, &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured, Message: "No such person."}
 	}
-	return deploytoken.Person{ID: id, Name: name}, nil
+	return deploytoken.Person{ID: id, Name: name, Zone: zones[id]}, nil
 }
+
+// zones are the time zones of those who have set one.
+var zones = map[string]*time.Location{}
 
 func (d people) Match(ctx context.Context, name string) (found []deploytoken.Person, err error) {
 	for id, n := range d {
@@ -170,6 +174,18 @@ func (d people) Match(ctx context.Context, name string) (found []deploytoken.Per
 	return found, nil
 }
 
+func (d people) Member(ctx context.Context, id string) (bool, error) { return d[id] != "", nil }
+
+func (d people) Group(ctx context.Context, group string) (found []deploytoken.Person, err error) {
+	for _, id := range groups[group] {
+		found = append(found, deploytoken.Person{ID: id, Name: d[id]})
+	}
+	return found, nil
+}
+
+// groups are the user groups, with the IDs of who is in them.
+var groups = map[string][]string{"SFORCE": {ann}, "SDATA": {zoe, ann}}
+
 // A team is a service with its ports, and what its people were told.
 type team struct {
 	*deploytoken.Service
@@ -178,7 +194,13 @@ type team struct {
 	store *ledger.Store
 	url   string
 	n     int
+
+	kingfisher               *server
+	consentGroup, forceGroup string
+	workingHours             func(time.Time) bool
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }
 
 // The faults of what the bot calls.
 var (
@@ -195,7 +217,7 @@ var everyone = people{ana: "Ana Díaz", bob: "Bob Ray", ann: "Ann Ray", zoe: " Z
 
 func newTeam(t *testing.T) *team {
 	t.Helper()
-	return (&team{t: t, paper: &paper{value: "Nobody", revision: 1}, url: "sqlite:" + filepath.Join(t.TempDir(), "store.db")}).start()
+	return (&team{t: t, paper: &paper{value: "Nobody", revision: 1}, url: "sqlite:" + filepath.Join(t.TempDir(), "store.db"), kingfisher: &server{}}).start()
 }
 
 // start opens the store and starts a service on it, as a restart does.
@@ -217,7 +239,8 @@ func (m *team) service() *deploytoken.Service { return m.over(m.store) }
 func (m *team) over(l deploytoken.Ledger) *deploytoken.Service {
 	return deploytoken.New(deploytoken.Config{
 		Document: m.paper, Directory: everyone, Ledger: l,
-		Channel: "C1", StaleAfter: 2 * time.Hour, WatchInterval: 15 * time.Second,
+		Channel: "C1", StaleAfter: 2 * time.Hour, WatchInterval: 15 * time.Second, WorkingHours: m.workingHours,
+		Busy: m.kingfisher, KingfisherWords: []string{"kingfisher"}, ConsentGroup: m.consentGroup, ForceGroup: m.forceGroup,
 	})
 }
 

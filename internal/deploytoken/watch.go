@@ -164,8 +164,8 @@ func (s *Service) byHand(record Record, token Token, holder, editor string, now 
 	if h := record.Holding; h.Open() {
 		end := *h
 		end.Ended, end.EndedByHand = now, true
-		change.End, n.Previous, key = &end, h.ID, endedKey(h.ID)
-		change.Effects = append(change.Effects, s.endEffects(end, now)...)
+		n.Previous, key = h.ID, endedKey(h.ID)
+		s.end(&change, record, end, "")
 		if h.PersonID != "" && h.PersonID != holder && !sameName(editor, h.Name) {
 			change.Effects = append(change.Effects, Effect{
 				Key: "displaced:" + h.ID, Destination: ToPerson(h.PersonID),
@@ -178,6 +178,9 @@ func (s *Service) byHand(record Record, token Token, holder, editor string, now 
 		began = newID()
 		change.Begin = &Holding{ID: began, Name: token.Holder, PersonID: holder, Since: now, SinceKnown: !first && blind.IsZero(), ByHand: true}
 		n.Holding, key = began, beganKey(began)
+		taken(&change, record.Matters.Waiters, *change.Begin, now)
+	} else {
+		callNext(&change, record.Matters.Waiters, s.turn, now)
 	}
 	if !first {
 		change.Effects = append(change.Effects, Effect{Key: key, Destination: s.channel, Notice: n})
@@ -239,60 +242,4 @@ func (s *Service) lastEditor(ctx context.Context) string {
 		return ""
 	}
 	return CleanName(name)
-}
-
-// Remind reminds of a holding that has lasted too long, at most once until
-// quietUntil: it is to be called on the schedule, with the time halfway to the
-// next call, by one Service at a time.
-// Errors: ErrUnavailable, ErrMisconfigured.
-func (s *Service) Remind(ctx context.Context, quietUntil time.Time) error {
-	for {
-		if err := s.remindOnce(ctx, quietUntil); !errors.Is(err, ErrStale) {
-			return err
-		}
-	}
-}
-
-func (s *Service) remindOnce(ctx context.Context, quietUntil time.Time) error {
-	record, err := s.ledger.Record(ctx, s.document.ID())
-	if err != nil || !remindable(record, s.clock(), s.quietFor) {
-		return err
-	}
-	reading, err := s.read(ctx, s.clock())
-	if err != nil {
-		return err
-	}
-	if caught, err := s.catchUp(ctx, reading, record); caught || err != nil {
-		return err
-	}
-	token := Interpret(reading, record.LastName)
-	if !(situation{token: token, record: record}).recorded() {
-		return nil
-	}
-	now := s.clock()
-	h := *record.Holding
-	h.Reminders++
-	h.NextReminder = quietUntil
-	if h.PersonID == "" {
-		h.PersonID = s.certain(ctx, token)
-	}
-	n := Notice{Kind: NoticeReminder, Holding: h.ID, Number: h.Reminders, At: now}
-	if h.Reminders > 1 {
-		n.Thread = reminderKey(h.ID, 1)
-	}
-	err = s.commit(ctx, Change{
-		Document: s.document.ID(), IfSeq: record.Seq, Update: &h, At: now,
-		Effects: []Effect{{Key: reminderKey(h.ID, h.Reminders), Destination: s.channel, Notice: n}},
-		Audit:   []AuditEvent{{At: now, Event: string(NoticeReminder), Holding: h.ID, Person: h.PersonID}},
-	})
-	if err == nil {
-		s.log.Info("reminded", "holding", h.ID, "number", h.Reminders)
-	}
-	return err
-}
-
-// remindable reports whether the record has a holding to be reminded of.
-func remindable(record Record, now time.Time, staleAfter time.Duration) bool {
-	h := record.Holding
-	return h.Open() && !record.IntentOpen && now.Sub(h.Since) >= staleAfter && !now.Before(h.NextReminder)
 }

@@ -9,7 +9,7 @@
 # Its output is for a program. It begins with a line that has the version of
 # the format, a nonce and the server's time zone:
 #
-#   kingfisher-busy 1 NONCE UID ZONE
+#   kingfisher-busy 2 NONCE ZONE
 #
 # Sections follow, each in one piece as soon as it is complete. Lines that begin
 # with the nonce, which nobody can know beforehand, give the structure; what
@@ -24,7 +24,7 @@
 #
 # Raise the version whenever the format changes.
 
-version=1
+version=2
 limit=1024 # KiB that one command may print
 
 # run FILE SECONDS COMMAND... runs a command with limits of time and output. Its
@@ -75,10 +75,18 @@ fact() {
 }
 
 # list_processes FILE lists all processes, each on one line that is cut where it
-# is very long.
+# is very long, and when each was started, in hundredths of a second since the
+# start of the system, whose ID is in the header. What ps says of that is derived
+# from the clock, and varies by a second from look to look.
 list_processes() {
+	(
+		set +f
+		LC_ALL=C # a program's name, in the brackets, may have any bytes
+		run "$1.starts" 5 sed -nzE 's/^([0-9]+) \(.*\) [A-Za-z]( -?[0-9]+){18} ([0-9]+) .*/\1 \3/p' /proc/[0-9]*/stat
+	) &
 	run "$1" 5 ps --cols 4096 --no-headers -eo pid,ppid,pgid,stat,etimes,user:32,comm:15,args
-	emit "$1" ps
+	wait
+	emit "$1" ps && emit "$1.starts" starts "$boot"
 }
 
 # The processes: what Scrapyd runs, and spiders and loads beside it.
@@ -137,6 +145,7 @@ select json_build_object(
   'tracked', current_setting('track_activities'),
   'hidden', count(*) filter (where state is null or state = 'disabled'),
   'sessions', coalesce(json_agg(json_build_object(
+    'pid', pid,
     'user', usename,
     'database', datname,
     'client', host(client_addr),
@@ -144,6 +153,8 @@ select json_build_object(
     'state', state,
     'query_age', greatest(0, floor(extract(epoch from clock_timestamp() - query_start)))::bigint,
     'transaction_age', greatest(0, floor(extract(epoch from clock_timestamp() - xact_start)))::bigint,
+    'query_start', round(extract(epoch from query_start) * 1000000)::bigint,
+    'transaction_start', round(extract(epoch from xact_start) * 1000000)::bigint,
     'query', left(query, 8000)
   ) order by xact_start) filter (where state not in ('idle', 'disabled')), '[]'))
 from pg_stat_activity
@@ -231,6 +242,7 @@ main() {
 
 	uid=$(id -u)
 	read -r nonce </proc/sys/kernel/random/uuid || exit 1
+	read -r boot </proc/sys/kernel/random/boot_id || boot=
 	# Memory rather than a disk, which may be full.
 	dir=$(mktemp -d /run/kingfisher-busy.XXXXXXXX 2>/dev/null || mktemp -d /dev/shm/kingfisher-busy.XXXXXXXX 2>/dev/null ||
 		mktemp -d) || exit 1

@@ -16,6 +16,7 @@ package kingfisher
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -219,7 +220,7 @@ func (c *Checker) Busy(ctx context.Context, checks []string, progress func(deplo
 	)
 	for _, check := range checks {
 		if !slices.Contains(deploytoken.Checks(), check) {
-			results[check] = deploytoken.CheckResult{Check: check, Reason: "There is no check of this name."}
+			results[check] = deploytoken.CheckResult{Check: check, Reason: "There is no check of this name.", Partial: true}
 		}
 	}
 	for {
@@ -297,7 +298,11 @@ func processesOf(s section) (processTable, error) {
 	case r.status != 0:
 		return processTable{}, fmt.Errorf("the processes could not be listed: %s", r.failure("ps"))
 	}
-	return parseProcesses(r.out)
+	t, err := parseProcesses(r.out)
+	if r, ok := s.run("starts"); ok && err == nil {
+		t.begin(r.args, r.out)
+	}
+	return t, err
 }
 
 // owner returns the best of the marks by which an owner is known, the better
@@ -310,6 +315,17 @@ func (c *Checker) owner(marks ...string) (mark, id string) {
 		}
 	}
 	return oneLine(cmp.Or(marks...), maxName), ""
+}
+
+// workID identifies work by its kind and what is particular to it. Whatever is in
+// that, some of which people on the server choose, the ID is of letters, digits
+// and one hyphen, and at most 40 characters long.
+func workID(kind string, particulars ...string) string {
+	h := sha256.New()
+	for _, p := range particulars {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return fmt.Sprintf("%s-%x", kind, h.Sum(nil)[:16])
 }
 
 // maxFindings is how many findings of one check are reported.
@@ -339,9 +355,9 @@ func (o *outcome) remark(format string, args ...any) {
 func (o *outcome) add(f deploytoken.Finding) { o.findings = append(o.findings, f) }
 
 // result is Busy if any finding blocks, else Unknown if anything could not be
-// looked at, else Idle.
+// looked at, else Idle. It is partial in each state if anything could not be.
 func (o *outcome) result() deploytoken.CheckResult {
-	r := deploytoken.CheckResult{Check: o.check, State: deploytoken.Idle, Findings: o.findings}
+	r := deploytoken.CheckResult{Check: o.check, State: deploytoken.Idle, Findings: o.findings, Partial: o.doubtful()}
 	if o.doubtful() {
 		r.State = deploytoken.Unknown
 	}

@@ -76,8 +76,34 @@ func TestOutcome(t *testing.T) {
 	if got.State != deploytoken.Busy || len(got.Findings) != maxFindings || got.Findings[0].What != "blocks" || got.Findings[1].Age != maxFindings+4 {
 		t.Errorf("%s with %d findings, first %+v", got.State, len(got.Findings), got.Findings[:2])
 	}
+	if !got.Partial {
+		t.Error("what is not known is not partial")
+	}
 	if got.Reason != "Something is not known. 6 more are not shown." {
 		t.Errorf("the reason is %q", got.Reason)
+	}
+}
+
+// A remark is not something that could not be looked at.
+func TestARemarkIsNotPartial(t *testing.T) {
+	o := outcome{check: "x"}
+	o.remark("Something is worth knowing.")
+	if got := o.result(); got.State != deploytoken.Idle || got.Partial || got.Reason == "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestWorkID(t *testing.T) {
+	ids := map[string]bool{}
+	for _, particulars := range [][]string{nil, {""}, {"", ""}, {"a", "b"}, {"ab"}, {"ab", ""}, {"1:a", "b"}, {strings.Repeat("x", 10_000)}, {"<!channel> \u202e|*\n"}} {
+		id := workID("process", particulars...)
+		if !plainID(id) || ids[id] || id != workID("process", particulars...) {
+			t.Errorf("the ID of %.40q is %q", particulars, id)
+		}
+		ids[id] = true
+	}
+	if ids[workID("job", "ab")] {
+		t.Error("work of two kinds has the same ID")
 	}
 }
 
@@ -88,8 +114,8 @@ func TestBusyChecksWhatIsNamed(t *testing.T) {
 	var names []string
 	for _, r := range report.Checks {
 		names = append(names, r.Check)
-		if r.State != deploytoken.Unknown || r.Reason == "" {
-			t.Errorf("%s is %s, %q", r.Check, r.State, r.Reason)
+		if r.State != deploytoken.Unknown || r.Reason == "" || !r.Partial {
+			t.Errorf("%s is %s, %q, partial %t", r.Check, r.State, r.Reason, r.Partial)
 		}
 	}
 	if !slices.Equal(names, []string{"scrapyd", "tmux", "nonsense"}) {

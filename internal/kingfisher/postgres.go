@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,17 +24,37 @@ type activity struct {
 	Sessions []backend `json:"sessions"`
 }
 
-// A backend is a client's session. Ages are in seconds; null where there is
-// no query or transaction.
+// A backend is a client's session. Ages are in seconds, starts in microseconds
+// since 1970; null where there is no query or transaction.
 type backend struct {
-	User           string `json:"user"`
-	Database       string `json:"database"`
-	Client         string `json:"client"`
-	Application    string `json:"application"`
-	State          string `json:"state"`
-	QueryAge       *int64 `json:"query_age"`
-	TransactionAge *int64 `json:"transaction_age"`
-	Query          string `json:"query"`
+	PID              int    `json:"pid"`
+	User             string `json:"user"`
+	Database         string `json:"database"`
+	Client           string `json:"client"`
+	Application      string `json:"application"`
+	State            string `json:"state"`
+	QueryAge         *int64 `json:"query_age"`
+	TransactionAge   *int64 `json:"transaction_age"`
+	QueryStart       *int64 `json:"query_start"`
+	TransactionStart *int64 `json:"transaction_start"`
+	Query            string `json:"query"`
+}
+
+// active is whether the query runs, rather than being the latest that ran.
+func (b backend) active() bool { return b.State == "active" || b.State == "fastpath function call" }
+
+// id identifies what the session does as work; "" where that can't be told. A
+// transaction is one work, however many queries it has, and so is a query that
+// begins new transactions, as vacuum does: whichever has started first.
+func (b backend) id(cluster string) string {
+	since := b.TransactionStart
+	if q := b.QueryStart; q != nil && b.active() && (since == nil || *q < *since) {
+		since = q
+	}
+	if since == nil || b.PID == 0 {
+		return ""
+	}
+	return workID("query", cluster, strconv.Itoa(b.PID), strconv.FormatInt(*since, 10))
 }
 
 // parseActivity reads what psql printed for the script's query: one JSON object.
@@ -115,7 +136,9 @@ func (c *Checker) activity(o *outcome, cluster string, a activity) {
 		o.unknown("PostgreSQL %s hides what %d of its sessions do from the role %s: grant it pg_read_all_stats, or let the bot log in as root.", cluster, *a.Hidden, role)
 	}
 	for _, b := range a.Sessions {
-		o.add(c.session(b))
+		f := c.session(b)
+		f.ID = b.id(cluster)
+		o.add(f)
 	}
 }
 
@@ -132,7 +155,7 @@ func (c *Checker) session(b backend) deploytoken.Finding {
 	}
 
 	var query, transaction time.Duration
-	if b.QueryAge != nil && (b.State == "active" || b.State == "fastpath function call") {
+	if b.QueryAge != nil && b.active() {
 		query = wholeSeconds(*b.QueryAge)
 	}
 	if b.TransactionAge != nil {

@@ -209,6 +209,63 @@ func TestPostgresOnARealServer(t *testing.T) {
 	}
 }
 
+// What a session does has the same ID for as long as it does, also where it is a
+// transaction of several queries, and what it does next has another.
+func TestPostgresIDsOnARealServer(t *testing.T) {
+	s := startPostgres(t)
+	s.sql("create role alice login")
+	// A transaction of several queries, then the same query twice.
+	s.session("alice", "psql", `\set ON_ERROR_ROLLBACK on
+begin;
+select pg_sleep(5571);
+select pg_sleep(5572);
+select pg_sleep(5573);
+commit;
+select pg_sleep(5574);
+select pg_sleep(5574)`)
+	config := s.config()
+	look := func(query string) string {
+		t.Helper()
+		eventually(t, "the query "+query, func() bool {
+			return s.sql("select count(*) from pg_stat_activity where state = 'active' and query = 'select pg_sleep("+query+");'") == "1"
+		})
+		got := check(t, config, deploytoken.CheckPostgres)
+		if len(got.Findings) != 1 || !plainID(got.Findings[0].ID) {
+			t.Fatalf("the findings are %+v, want one that has an ID", got.Findings)
+		}
+		return got.Findings[0].ID
+	}
+	cancel := func() string {
+		return s.sql("select pg_cancel_backend(pid) from pg_stat_activity where usename = 'alice'")
+	}
+	started := func() string {
+		return s.sql("select query_start from pg_stat_activity where usename = 'alice' and state = 'active'")
+	}
+	transaction := look("5571")
+	for _, query := range []string{"5571", "5572", "5573"} {
+		if query != "5571" {
+			cancel()
+		}
+		if id := look(query); id != transaction {
+			t.Errorf("at the query %s of the transaction, the ID is %q, and was %q", query, id, transaction)
+		}
+	}
+	cancel()
+	alone := look("5574")
+	if alone == transaction {
+		t.Errorf("after the transaction, the ID is still %q", alone)
+	}
+	if again := look("5574"); again != alone {
+		t.Errorf("the ID of the query was %q, and is %q", alone, again)
+	}
+	before := started()
+	cancel()
+	eventually(t, "the next query", func() bool { now := started(); return now != "" && now != before })
+	if next := look("5574"); next == alone || next == transaction {
+		t.Errorf("the same query once more has the ID %q of before", next)
+	}
+}
+
 // A role that may not see what others do says so, and does not call it idle.
 func TestPostgresAsAPlainRole(t *testing.T) {
 	s := startPostgres(t)

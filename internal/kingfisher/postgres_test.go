@@ -46,6 +46,46 @@ func TestSession(t *testing.T) {
 	}
 }
 
+func TestSessionID(t *testing.T) {
+	at := func(n int64) *int64 { return &n }
+	id := func(b backend) string { return b.id("15/main") }
+	transaction := id(backend{PID: 7, State: "active", TransactionStart: at(1000), QueryStart: at(1000)})
+	vacuum := id(backend{PID: 8, State: "active", TransactionStart: at(1000), QueryStart: at(1000)})
+	tests := []struct {
+		name string
+		in   backend
+		same string
+	}{
+		{"the second query of a transaction", backend{PID: 7, State: "active", TransactionStart: at(1000), QueryStart: at(1001)}, transaction},
+		{"between the queries of a transaction", backend{PID: 7, State: "idle in transaction", TransactionStart: at(1000), QueryStart: at(1001)}, transaction},
+		{"a transaction that failed", backend{PID: 7, State: "idle in transaction (aborted)", TransactionStart: at(1000), QueryStart: at(900)}, transaction},
+		{"a query that has begun a new transaction", backend{PID: 8, State: "active", TransactionStart: at(2000), QueryStart: at(1000)}, vacuum},
+		{"a query between its transactions", backend{PID: 8, State: "active", QueryStart: at(1000)}, vacuum},
+		{"a function called without a query", backend{PID: 8, State: "fastpath function call", TransactionStart: at(2000), QueryStart: at(1000)}, vacuum},
+		{"the next query", backend{PID: 7, State: "active", TransactionStart: at(1002), QueryStart: at(1002)}, "another"},
+		{"another session", backend{PID: 9, State: "active", TransactionStart: at(1000), QueryStart: at(1000)}, "another"},
+		{"a session without a transaction", backend{PID: 7, State: "idle in transaction", QueryStart: at(1000)}, ""},
+		{"a session without a number", backend{State: "active", QueryStart: at(1000)}, ""},
+	}
+	for _, tt := range tests {
+		got := id(tt.in)
+		switch tt.same {
+		case "another":
+			if !plainID(got) || got == transaction || got == vacuum {
+				t.Errorf("%s: the ID is %q", tt.name, got)
+			}
+		default:
+			if got != tt.same {
+				t.Errorf("%s: the ID is %q, want %q", tt.name, got, tt.same)
+			}
+		}
+	}
+	b := backend{PID: 7, State: "active", TransactionStart: at(1000)}
+	if b.id("16/main") == transaction {
+		t.Error("sessions of two clusters have the same ID")
+	}
+}
+
 func TestPostgresUnknown(t *testing.T) {
 	const listed = "@ run pg_lsclusters\n15 main 5432 online\n@ err\n@ exit 0\n"
 	cluster := func(answer string) string {
@@ -76,6 +116,9 @@ func TestPostgresUnknown(t *testing.T) {
 			got := testChecker(t).postgresResult(testSection(t, "postgres", tt.body))
 			if got.State != tt.want || !strings.Contains(got.Reason, tt.reason) || tt.reason == "" && got.Reason != "" {
 				t.Errorf("%s %q, want %s %q", got.State, got.Reason, tt.want, tt.reason)
+			}
+			if want := tt.want != deploytoken.Idle; got.Partial != want {
+				t.Errorf("partial is %t, want %t", got.Partial, want)
 			}
 		})
 	}

@@ -1,7 +1,9 @@
 package kingfisher
 
 import (
+	"bytes"
 	"errors"
+	"math"
 	"path"
 	"regexp"
 	"slices"
@@ -14,7 +16,10 @@ import (
 type process struct {
 	pid, parent, group int
 	age                time.Duration
-	user               string
+	// start is how long after the system's it started, to a hundredth of a
+	// second; 0 where unknown. Unlike the age, it never varies from look to look.
+	start time.Duration
+	user  string
 	// tmuxServer is whether it is a server of tmux.
 	tmuxServer bool
 	// args is the command line, its arguments joined by spaces.
@@ -27,6 +32,8 @@ func (p process) isTmuxServer() bool { return p.tmuxServer }
 type processTable struct {
 	byPID    map[int]process
 	children map[int][]int
+	// boot identifies the start of the system; "" where unknown.
+	boot string
 }
 
 // errPartial means that ps could not see, or did not show, all processes.
@@ -74,6 +81,46 @@ func parseProcesses(out []byte) (processTable, error) {
 		return processTable{}, errPartial
 	}
 	return t, nil
+}
+
+// begin notes when the processes were started, from the script's list of that:
+// pid and hundredths of a second, each pair ended by a zero byte. What isn't
+// there, or isn't understood, remains unknown.
+func (t *processTable) begin(boot string, out []byte) {
+	t.boot = boot
+	for pair := range bytes.SplitSeq(out, []byte{0}) {
+		first, second, _ := strings.Cut(strings.TrimSpace(string(pair)), " ")
+		pid, err1 := strconv.Atoi(first)
+		start, err2 := strconv.ParseInt(second, 10, 64)
+		p, ok := t.byPID[pid]
+		if err1 != nil || err2 != nil || !ok || start <= 0 || start > int64(math.MaxInt64/tick) {
+			continue
+		}
+		p.start = time.Duration(start) * tick
+		t.byPID[pid] = p
+	}
+}
+
+// tick is the unit of time in which Linux says when a process was started.
+const tick = time.Second / 100
+
+// processID identifies a process as work; "" where it can't be told from others
+// of its number, before or after it.
+func (t processTable) processID(p process) string {
+	if t.boot == "" || p.start == 0 {
+		return ""
+	}
+	return workID("process", t.boot, strconv.Itoa(p.pid), p.start.String())
+}
+
+// groupID identifies a process group, the job of a shell, as processID does a
+// process, by any of its processes. They start together, and the first of them,
+// whose number the group has, may end before the others: hence only the minute.
+func (t processTable) groupID(p process) string {
+	if t.boot == "" || p.start == 0 {
+		return ""
+	}
+	return workID("job", t.boot, strconv.Itoa(p.group), p.start.Truncate(time.Minute).String())
 }
 
 // splitName splits what follows the user's column into the name of the program,
@@ -172,6 +219,27 @@ func (t processTable) jobs() []process {
 		return a.pid - b.pid
 	})
 	return found
+}
+
+// scrapydID identifies a job of Scrapyd as work, whether it is pending or runs,
+// and whether Scrapyd says so or its process; "" where it has no ID. Scrapyd gives
+// each job a UUID, whatever its project, of which the process says nothing.
+func scrapydID(job string) string {
+	if job == "" {
+		return ""
+	}
+	return workID("spider", job)
+}
+
+// scrapydJobOf returns the ID of the job of Scrapyd's that a command line is of;
+// "" where it is of none.
+func scrapydJobOf(args string) string {
+	if !strings.Contains(args, "scrapyd.runner") {
+		return ""
+	}
+	_, id, _ := strings.Cut(args, " -a _job=")
+	id, _, _ = strings.Cut(id, " ")
+	return id
 }
 
 // spiderNote returns the note that a spider was started with (-a note=…), ""

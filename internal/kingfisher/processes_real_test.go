@@ -2,21 +2,27 @@ package kingfisher
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
 
 // Spiders of Scrapyd and beside it, as ps shows them on a real server. They are
-// Python programs of the same names, which only sleep.
+// Python programs of the same names, which only sleep. Those beside it call
+// themselves what could be taken for the rest of a line in /proc.
 func TestSpidersOnARealServer(t *testing.T) {
 	need(t, "python3")
 	s := startServer(t, "", "")
 	s.run(`mkdir -p /tmp/lib/scrapyd /tmp/bin
-echo 'import time; time.sleep(5561)' | tee /tmp/lib/scrapyd/runner.py >/tmp/bin/scrapy
+echo 'import time; time.sleep(5561)' >/tmp/lib/scrapyd/runner.py
+cat >/tmp/bin/scrapy - /tmp/lib/scrapyd/runner.py <<'END'
+open('/proc/self/comm', 'wb').write(b'1) S 1\n2 (\xff) R')
+END
 : >/tmp/lib/scrapyd/__init__.py
 chmod -R a+rX /tmp/lib /tmp/bin`)
 	start := func(user, command string) string {
@@ -58,5 +64,41 @@ chmod -R a+rX /tmp/lib /tmp/bin`)
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the findings\nare  %q\nwant %q", got, want)
+	}
+
+	// Each has an ID that lasts as long as it runs, also where Scrapyd forgets it.
+	ids := func(r deploytoken.BusyReport) map[string]string {
+		found := map[string]string{}
+		for _, check := range r.Checks[:2] {
+			for _, f := range check.Findings {
+				if !plainID(f.ID) {
+					t.Errorf("%+v has no ID", f)
+				}
+				found[f.ID] = strings.TrimPrefix(f.What, "spider ")
+			}
+		}
+		return found
+	}
+	first := ids(report)
+	if again := ids(c.Busy(t.Context(), nil, nil)); !maps.Equal(again, first) {
+		t.Errorf("at another look, the IDs are %q, and were %q", again, first)
+	}
+	scrapyd.Close()
+	if alone := ids(c.Busy(t.Context(), nil, nil)); !maps.Equal(alone, first) {
+		t.Errorf("without Scrapyd, the IDs are %q, and were %q", alone, first)
+	}
+	s.run("pkill -f '^python3 /tmp/bin/scrapy crawl paraguay'")
+	start("bob", "bash -c 'cd /tmp && python3 /tmp/bin/scrapy crawl paraguay; true'")
+	eventually(t, "the spider to run again", func() bool { return s.run("pgrep -fc '^python3 .* crawl'") == "4" })
+	kept := 0
+	for id, what := range ids(c.Busy(t.Context(), nil, nil)) {
+		if what == first[id] {
+			kept++
+		} else if what != "paraguay" {
+			t.Errorf("%s has another ID", what)
+		}
+	}
+	if kept != 3 {
+		t.Errorf("%d have the IDs of before, want 3", kept)
 	}
 }

@@ -1,6 +1,7 @@
 package kingfisher
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -59,6 +60,110 @@ func TestParseProcesses(t *testing.T) {
 			t.Errorf("%q is taken for a list of processes", bad)
 		}
 	}
+}
+
+func TestBegin(t *testing.T) {
+	const ps = "1 0 1 S 9 root init\n20 1 20 S 7 bob python scrapy crawl x\n21 1 21 S 7 bob python scrapy crawl x"
+	const boot = "21953d12-35dc-4a23-8ec4-7c95f0a3a59d"
+	look := func(boot, starts string) processTable {
+		t.Helper()
+		table, err := parseProcesses([]byte(psLines(ps)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		table.begin(boot, []byte(starts))
+		return table
+	}
+	id := func(boot, starts string) string {
+		t.Helper()
+		table := look(boot, starts)
+		return table.processID(table.byPID[20])
+	}
+	same := id(boot, "1 0\x0020 90153\x0021 90153\x00\n")
+	if !plainID(same) {
+		t.Errorf("the ID is %q", same)
+	}
+	if got := id(boot, "20 90153"); got != same {
+		t.Errorf("at another look, the ID is %q, and not %q", got, same)
+	}
+	for what, other := range map[string]string{
+		"another start":               id(boot, "20 90154\x00"),
+		"another start of the system": id("db1ae366-c4ee-4a0c-8c45-6b1a8a39a1cf", "20 90153\x00"),
+	} {
+		if !plainID(other) || other == same {
+			t.Errorf("%s: the ID is %q, and was %q", what, other, same)
+		}
+	}
+	if table := look(boot, "20 90153\x0021 90153\x00"); table.processID(table.byPID[21]) == same {
+		t.Error("two processes have the same ID")
+	}
+	for _, starts := range []string{"", "\n", "x", "20", "20 x\x00", "20 -5\x00", "20 0\x00", "20 99999999999999999999\x00", "20 9223372036854775807\x00", "21 90153\x00", "20 90153 1\x00"} {
+		if got := id(boot, starts); got != "" {
+			t.Errorf("by the starts %q, the ID is %q", starts, got)
+		}
+	}
+	if got := id("", "20 90153\x00"); got != "" {
+		t.Errorf("without an ID of the system's start, the ID is %q", got)
+	}
+}
+
+// A shell's job is the same work for as long as any of its processes lasts.
+func TestGroupID(t *testing.T) {
+	const shell = "1 0 1 S 9 root init\n70 1 70 S 9 alice -bash\n"
+	const boot = "21953d12-35dc-4a23-8ec4-7c95f0a3a59d"
+	jobs := func(ps, starts string) []string {
+		t.Helper()
+		table, err := parseProcesses([]byte(psLines(shell + ps)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		table.begin(boot, []byte(strings.ReplaceAll(starts, ",", "\x00")))
+		var ids []string
+		for _, job := range running(pane{pid: 70}, table) {
+			ids = append(ids, table.groupID(job))
+		}
+		return ids
+	}
+	only := func(ps, starts string) string {
+		t.Helper()
+		ids := jobs(ps, starts)
+		if len(ids) != 1 {
+			t.Fatalf("there are %d jobs, want 1", len(ids))
+		}
+		return ids[0]
+	}
+	pipeline := only("71 70 71 S 5 alice a\n72 70 71 S 5 alice b", "71 12000,72 12001")
+	if !plainID(pipeline) {
+		t.Errorf("the ID is %q", pipeline)
+	}
+	for what, id := range map[string]string{
+		"once its first process has ended": only("72 70 71 S 5 alice b", "72 12001"),
+		"where a start is not known":       only("71 70 71 S 5 alice a\n72 70 71 S 5 alice b", "72 12001"),
+		"where another is not known":       only("71 70 71 S 5 alice a\n72 70 71 S 5 alice b", "71 12000"),
+	} {
+		if id != pipeline {
+			t.Errorf("%s, the ID is %q, and was %q", what, id, pipeline)
+		}
+	}
+	for what, id := range map[string]string{
+		"the next job":       only("73 70 73 S 0 alice a", "73 12002"),
+		"a number come anew": only("71 70 71 S 0 alice a", "71 18001"),
+	} {
+		if !plainID(id) || id == pipeline {
+			t.Errorf("%s: the ID is %q, and was %q", what, id, pipeline)
+		}
+	}
+	if ids := jobs("71 70 71 S 5 alice a\n75 70 75 S 5 alice a", "71 12000,75 12000"); len(ids) != 2 || ids[0] == ids[1] {
+		t.Errorf("the IDs of two jobs are %q", ids)
+	}
+	if id := only("71 70 71 S 5 alice a", ""); id != "" {
+		t.Errorf("where no start is known, the ID is %q", id)
+	}
+}
+
+// plainID is whether an ID is short and of a plain alphabet.
+func plainID(id string) bool {
+	return id != "" && len(id) <= 100 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 func TestJob(t *testing.T) {
@@ -134,16 +239,23 @@ func TestNotes(t *testing.T) {
 
 func FuzzParseProcesses(f *testing.F) {
 	f.Add([]byte(psLines("1 0 1 S 9 root init\n20 1 20 S 7 bob python -m scrapyd.runner crawl x -a note=Started by ALICE.")))
+	f.Add([]byte(psLines("1 0 1 S 9 root init\n20 1 20 S 7 bob scrapy crawl x") + "\x0020 90153\x00"))
 	f.Add([]byte(psLines("1 0 1 S 9 root init\n30 31 30 S 7 bob scrapy crawl\n31 30 30 S 7 bob tmux scrapy crawl x")))
 	f.Fuzz(func(t *testing.T, out []byte) {
+		out, starts, _ := bytes.Cut(out, []byte{0})
 		table, err := parseProcesses(out)
 		if err != nil {
 			return
 		}
+		table.begin("21953d12-35dc-4a23-8ec4-7c95f0a3a59d", starts)
 		for _, p := range table.jobs() {
 			noteAuthor(spiderNote(p.args))
+			scrapydJobOf(p.args)
 		}
-		for pid := range table.byPID {
+		for pid, p := range table.byPID {
+			if id := table.processID(p); p.start < 0 || id != "" && !plainID(id) {
+				t.Errorf("the process %+v has the ID %q", p, id)
+			}
 			running(pane{pid: pid}, table)
 		}
 	})

@@ -159,7 +159,7 @@ func TestRestrictedKeyDoesNothingElse(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	const ran = "kingfisher-busy 1 " // the check, instead of what was asked for
+	const ran = "kingfisher-busy 2 " // the check, instead of what was asked for
 
 	for _, tt := range []struct {
 		name    string

@@ -225,6 +225,7 @@ func (c *Checker) scrapydResult(jobs scrapydJobs, jobsErr error, h hello, s sect
 	known := map[int]bool{}
 	for _, job := range jobs.Running {
 		f := deploytoken.Finding{
+			ID:     scrapydID(job.ID),
 			What:   cmp.Or(oneLine(job.Spider, maxName), "a spider"),
 			Where:  "project " + oneLine(job.Project, maxName),
 			Blocks: true,
@@ -251,6 +252,7 @@ func (c *Checker) scrapydResult(jobs scrapydJobs, jobsErr error, h hello, s sect
 	}
 	for _, job := range jobs.Pending {
 		f := deploytoken.Finding{
+			ID:    scrapydID(job.ID),
 			What:  cmp.Or(oneLine(job.Spider, maxName), "a spider"),
 			Where: "project " + oneLine(job.Project, maxName),
 			Note:  "about to start",
@@ -267,6 +269,7 @@ func (c *Checker) scrapydResult(jobs scrapydJobs, jobsErr error, h hello, s sect
 			continue
 		}
 		f := deploytoken.Finding{
+			ID:     cmp.Or(scrapydID(scrapydJobOf(p.args)), table.processID(p)),
 			What:   command(p.args, maxWhat),
 			Where:  "outside Scrapyd, user " + oneLine(p.user, maxName),
 			Age:    p.age,

@@ -219,10 +219,68 @@ func TestScrapydResult(t *testing.T) {
 				s = testSection(t, "processes", "@ run ps\n"+psLines("1 0 1 S 9 root init\n"+tt.ps)+"@ err\n@ exit 0\n")
 			}
 			got := c.scrapydResult(tt.jobs, tt.jobsErr, h, s, tt.psErr, tt.tmux)
+			if want := tt.jobsErr != nil; got.Partial != want {
+				t.Errorf("partial is %t, want %t", got.Partial, want)
+			}
+			for i := range got.Findings {
+				got.Findings[i].ID = "" // see TestScrapydIDs
+			}
 			if got.State != tt.state || got.Reason != tt.reason || !slices.Equal(got.Findings, tt.want) {
 				t.Errorf("the result\nis   %s %q %+v\nwant %s %q %+v", got.State, got.Reason, got.Findings, tt.state, tt.reason, tt.want)
 			}
 		})
+	}
+}
+
+func TestScrapydIDs(t *testing.T) {
+	abc := scrapydJob{Project: "kingfisher", Spider: "x", ID: "abc", PID: 7, StartTime: "2026-03-01 12:30:00"}
+	const spider = "7 1 7 S 60 ocdskfs python -m scrapyd.runner crawl x -a _job=abc -a note=Started by ALICE.\n"
+	const byHand = "8 1 8 S 30 alice python /x/scrapy crawl x -a _job=abc\n"
+	look := func(jobs scrapydJobs, err error, ps, starts string) string {
+		t.Helper()
+		s := testSection(t, "processes", "@ run ps\n"+psLines("1 0 1 S 9 root init\n"+ps)+"@ err\n@ exit 0\n"+
+			"@ run starts 21953d12-35dc-4a23-8ec4-7c95f0a3a59d\n"+starts+"\n@ err\n@ exit 0\n")
+		got := testChecker(t).scrapydResult(jobs, err, hello{zone: time.UTC}, s, nil, true)
+		if len(got.Findings) != 1 {
+			t.Fatalf("the findings are %+v, want one", got.Findings)
+		}
+		return got.Findings[0].ID
+	}
+	running := scrapydJobs{Running: []scrapydJob{abc}}
+	job := look(running, nil, spider, "7 500\x00")
+	if !plainID(job) {
+		t.Errorf("the ID is %q", job)
+	}
+	for what, id := range map[string]string{
+		"pending":                      look(scrapydJobs{Pending: []scrapydJob{{Project: "kingfisher", Spider: "x", ID: "abc"}}}, nil, "", ""),
+		"without its process":          look(running, nil, "", ""),
+		"where Scrapyd can't be asked": look(scrapydJobs{}, errors.New("the Scrapyd is down"), spider, "7 500\x00"),
+		"where Scrapyd has lost it":    look(scrapydJobs{}, nil, spider, "7 500\x00"),
+	} {
+		if id != job {
+			t.Errorf("%s, the ID is %q, not %q", what, id, job)
+		}
+	}
+	process := look(scrapydJobs{}, nil, byHand, "8 600\x00")
+	if again := look(scrapydJobs{}, nil, byHand, "8 600\x00"); !plainID(process) || again != process {
+		t.Errorf("the process's IDs are %q and %q", process, again)
+	}
+	other := abc
+	other.ID = "abd"
+	for what, id := range map[string]string{
+		"the same spider, started again": look(scrapydJobs{Running: []scrapydJob{other}}, nil, "", ""),
+		"the process, started again":     look(scrapydJobs{}, nil, byHand, "8 601\x00"),
+		"the same command by hand":       process,
+	} {
+		if !plainID(id) || id == job || id == process && what != "the same command by hand" {
+			t.Errorf("%s: the ID is %q", what, id)
+		}
+	}
+	if id := look(scrapydJobs{Pending: []scrapydJob{{Spider: "x"}}}, nil, "", ""); id != "" {
+		t.Errorf("a job without an ID has %q", id)
+	}
+	if id := look(scrapydJobs{}, nil, byHand, ""); id != "" {
+		t.Errorf("a process of an unknown start has %q", id)
 	}
 }
 

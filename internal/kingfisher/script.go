@@ -15,7 +15,7 @@ import (
 
 // ScriptVersion is the version of the output of the check's script that this
 // package reads. A script that was installed on the server must be of the same.
-const ScriptVersion = 1
+const ScriptVersion = 2
 
 //go:embed check.sh
 var script string

@@ -17,7 +17,7 @@ func TestReader(t *testing.T) {
 
 kingfisher-busier
 
-kingfisher-busy 1 @ +0200
+kingfisher-busy 2 @ +0200
 stray text
 @ begin tmux
 @ fact denied 7 alice
@@ -72,7 +72,7 @@ complaint
 
 // A section counts as complete only if its end has come.
 func TestReaderCutOff(t *testing.T) {
-	text := output("kingfisher-busy 1 @ +0000\n@ begin tmux\n@ run ps\nx\n@ err\n@ exit 0\n@ end tmux\n")
+	text := output("kingfisher-busy 2 @ +0000\n@ begin tmux\n@ run ps\nx\n@ err\n@ exit 0\n@ end tmux\n")
 	for i := range len(text) {
 		r := newReader(strings.NewReader(text[:i]))
 		if _, err := r.hello(); err != nil {
@@ -86,8 +86,8 @@ func TestReaderCutOff(t *testing.T) {
 
 func TestHelloRefuses(t *testing.T) {
 	for _, text := range []string{
-		"kingfisher-busy \n", "kingfisher-busy 2 @ +0000\n", "kingfisher-busy 1 short +0000\n",
-		"kingfisher-busy 1 @\n", "kingfisher-busy 1 @ CEST\n", "nothing\n", "",
+		"kingfisher-busy \n", "kingfisher-busy 3 @ +0000\n", "kingfisher-busy 2 short +0000\n",
+		"kingfisher-busy 2 @\n", "kingfisher-busy 2 @ CEST\n", "nothing\n", "",
 	} {
 		if h, err := newReader(strings.NewReader(output(text))).hello(); err == nil {
 			t.Errorf("%q is taken for %+v", text, h)
@@ -96,7 +96,7 @@ func TestHelloRefuses(t *testing.T) {
 }
 
 func TestReaderHasALimit(t *testing.T) {
-	r := newReader(strings.NewReader(output("kingfisher-busy 1 @ +0000\n@ begin tmux\n") + strings.Repeat("x", maxOutput)))
+	r := newReader(strings.NewReader(output("kingfisher-busy 2 @ +0000\n@ begin tmux\n") + strings.Repeat("x", maxOutput)))
 	if _, err := r.hello(); err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +106,8 @@ func TestReaderHasALimit(t *testing.T) {
 }
 
 func FuzzReader(f *testing.F) {
-	f.Add(output("kingfisher-busy 1 @ +0000\n@ begin tmux\n@ fact a b\n@ run ps\nx\n@ err\ny\n@ exit 0\n@ end tmux\n"))
-	f.Add(output("noise\n\nkingfisher-busy 1 @ +0000\n@ begin x\n@ exit 0\n@ fact\n@ run\n@ end x"))
+	f.Add(output("kingfisher-busy 2 @ +0000\n@ begin tmux\n@ fact a b\n@ run ps\nx\n@ err\ny\n@ exit 0\n@ end tmux\n"))
+	f.Add(output("noise\n\nkingfisher-busy 2 @ +0000\n@ begin x\n@ exit 0\n@ fact\n@ run\n@ end x"))
 	f.Fuzz(func(t *testing.T, text string) {
 		r := newReader(strings.NewReader(text))
 		if _, err := r.hello(); err != nil {

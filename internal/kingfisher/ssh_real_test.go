@@ -230,7 +230,7 @@ func TestInstalledScriptOfAnotherVersion(t *testing.T) {
 	}
 	writeFile(t, s.path("authorized_keys"), `restrict,command="echo kingfisher-busy 7 a b c d" `+string(key))
 	got := check(t, s.config(), deploytoken.CheckTmux)
-	if got.State != deploytoken.Unknown || !strings.Contains(got.Reason, "is of version 7, and this bot reads version 1") {
+	if got.State != deploytoken.Unknown || !strings.Contains(got.Reason, "is of version 7, and this bot reads version 2") {
 		t.Errorf("%s %q", got.State, got.Reason)
 	}
 }

@@ -100,6 +100,9 @@ func running(p pane, t processTable) []process {
 		}
 		job.args += " | " + child.args
 		job.age = max(job.age, child.age)
+		if job.start == 0 || child.start != 0 && child.start < job.start {
+			job.start = child.start
+		}
 		jobs[child.group] = job
 	}
 	return slices.SortedFunc(maps.Values(jobs), func(a, b process) int {
@@ -234,6 +237,7 @@ func (c *Checker) sessions(o *outcome, user, socket string, panes []pane, t proc
 		for _, job := range running(p, t) {
 			busy[p.session] = true
 			f := finding(p)
+			f.ID = t.groupID(job)
 			f.What = command(job.args, maxWhat)
 			f.Age = job.age
 			f.Blocks = true
@@ -247,6 +251,7 @@ func (c *Checker) sessions(o *outcome, user, socket string, panes []pane, t proc
 		}
 		idle[p.session] = true
 		f := finding(p)
+		f.ID = workID("session", t.boot, user, socket, p.session, strconv.FormatInt(p.created.Unix(), 10))
 		f.What = "an idle session"
 		f.Age = max(0, c.config.Now().Sub(p.created).Truncate(time.Second))
 		if p.attached {

@@ -199,11 +199,62 @@ for i in $(seq 25); do sleep 5558 "$arg" "$arg" 2>/dev/null & done; for i in $(s
 	}
 }
 
+// A command in a pane has the same ID for as long as it runs, and the next one has
+// another.
+func TestTmuxIDsOnARealServer(t *testing.T) {
+	s := startServer(t, "", "")
+	config := s.config()
+	look := func() deploytoken.Finding {
+		t.Helper()
+		got := check(t, config, deploytoken.CheckTmux)
+		if len(got.Findings) != 1 || !plainID(got.Findings[0].ID) {
+			t.Fatalf("the findings are %+v, want one that has an ID", got.Findings)
+		}
+		return got.Findings[0]
+	}
+	lasts := func(what string, f deploytoken.Finding) {
+		t.Helper()
+		// The age changes at another moment of the second than the looks are
+		// taken at, and so would an ID that were made of it.
+		for seen := map[time.Duration]bool{}; len(seen) < 3; {
+			again := look()
+			if again.ID != f.ID {
+				t.Fatalf("the ID of %s was %q, and is %q at the age of %s", what, f.ID, again.ID, again.Age)
+			}
+			seen[again.Age] = true
+		}
+	}
+	send := func(keys, running string) {
+		t.Helper()
+		s.as("alice", "tmux send-keys "+keys)
+		eventually(t, running, func() bool { return s.run("pgrep -xc sleep || true") == running })
+	}
+	s.as("alice", "tmux new-session -d -s jm-load")
+	idle := look()
+	lasts("an idle session", idle)
+
+	send("'sleep 5571 | sleep 5572' Enter", "2")
+	first := look()
+	lasts("a pipeline", first)
+	s.run("pkill -f '^sleep 5571'")
+	eventually(t, "the first program to end", func() bool { return s.run("pgrep -xc sleep || true") == "1" })
+	lasts("the rest of the pipeline", first)
+	send("C-c", "0")
+	if after := look(); after.ID != idle.ID {
+		t.Errorf("idle again, the session's ID is %q, and was %q", after.ID, idle.ID)
+	}
+
+	send("'sleep 5571 | sleep 5572' Enter", "2")
+	if second := look(); second.ID == first.ID || second.ID == idle.ID || second.What != first.What {
+		t.Errorf("the same command again is %+v, and was %+v", second, first)
+	}
+}
+
 func TestHostileSessionNames(t *testing.T) {
 	s := startServer(t, "", "")
 	names := []string{
 		"a|b|1|2|3|0|1",
-		"kingfisher-busy 1 00000000000000000000000000000000 +0000",
+		"kingfisher-busy 2 00000000000000000000000000000000 +0000",
 		"00000000000000000000000000000000 end tmux",
 		"*bold* <!channel> <https://example.com|click>",
 		"'; touch /tmp/owned; '",

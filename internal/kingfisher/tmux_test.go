@@ -71,6 +71,9 @@ func TestTmuxUnknown(t *testing.T) {
 			if got.State != tt.want || !strings.Contains(strings.ToLower(got.Reason), strings.ToLower(tt.reason)) || tt.reason == "" && got.Reason != "" {
 				t.Errorf("%s %q, want %s %q", got.State, got.Reason, tt.want, tt.reason)
 			}
+			if want := tt.want == deploytoken.Unknown; got.Partial != want {
+				t.Errorf("partial is %t, want %t", got.Partial, want)
+			}
 		})
 	}
 }
@@ -78,7 +81,7 @@ func TestTmuxUnknown(t *testing.T) {
 // testSection reads a section with @ for the nonce.
 func testSection(t *testing.T, name, body string) section {
 	t.Helper()
-	r := newReader(strings.NewReader(output("kingfisher-busy 1 @ +0000\n@ begin " + name + "\n" + body + "@ end " + name + "\n")))
+	r := newReader(strings.NewReader(output("kingfisher-busy 2 @ +0000\n@ begin " + name + "\n" + body + "@ end " + name + "\n")))
 	if _, err := r.hello(); err != nil {
 		t.Fatal(err)
 	}

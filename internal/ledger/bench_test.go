@@ -114,6 +114,43 @@ func benchmark(b *testing.B, url string) {
 			accept(b)
 		}
 	})
+	// What is read of the document several times for each command: first while
+	// nobody has anything going, then with a look of 30 findings, and then with
+	// the waitlist and the deployments of a busy team.
+	const busy = "document-2"
+	record := func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Record(b.Context(), busy); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	put := func(b *testing.B, matters ...deploytoken.Matter) {
+		if err := s.Commit(b.Context(), deploytoken.Change{Document: busy, IfSeq: -1, At: start, Put: matters}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	put(b)
+	b.Run("Record", record)
+	b.Run("RecordLook", func(b *testing.B) {
+		put(b, busyLook())
+		record(b)
+	})
+	b.Run("RecordBusy", func(b *testing.B) {
+		var matters []deploytoken.Matter
+		for i := range 10 {
+			matters = append(matters, waiter(fmt.Sprint("w", i)))
+		}
+		look := busyLook()
+		for i := range 2 {
+			matters = append(matters, &deploytoken.Deployment{ID: fmt.Sprint("d", i), At: start, Report: look.Report})
+		}
+		for _, f := range look.Report.Checks[0].Findings[:5] {
+			matters = append(matters, &deploytoken.Question{ID: f.ID, At: start, Works: []deploytoken.Work{{ID: f.ID, What: f.What}}})
+		}
+		put(b, matters...)
+		record(b)
+	})
 	// From a command to its answer: four commits and two reads.
 	b.Run("Command", func(b *testing.B) {
 		ctx, person := b.Context(), deploytoken.ToPerson("U1")
@@ -148,4 +185,16 @@ func benchmark(b *testing.B, url string) {
 			}
 		}
 	})
+}
+
+// busyLook is a look that found 30 things running.
+func busyLook() *deploytoken.Look {
+	check := deploytoken.CheckResult{Check: deploytoken.CheckScrapyd, State: deploytoken.Busy}
+	for i := range 30 {
+		check.Findings = append(check.Findings, deploytoken.Finding{
+			ID: fmt.Sprint("scrapyd ", i), Owner: "jm", OwnerID: "U2", What: "SELECT cached_releases_are_made_of_the_collection(2301) FROM collection",
+			Where: "kingfisher_process", Age: time.Hour, Blocks: true,
+		})
+	}
+	return &deploytoken.Look{Report: deploytoken.BusyReport{Checks: []deploytoken.CheckResult{check}, At: start, Took: time.Second}}
 }

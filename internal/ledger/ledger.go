@@ -1,6 +1,6 @@
 // Package ledger keeps what must outlive a restart of the bot: commands,
-// intents, holdings, audit events, leases and the outbox. It stores, and never
-// decides.
+// intents, holdings, matters, audit events, leases and the outbox. It stores,
+// and never decides.
 //
 // State lives in a SQL database: SQLite, in one file beside which a lock file
 // keeps a second writer out, or PostgreSQL, where several replicas share it.

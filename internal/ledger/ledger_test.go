@@ -39,15 +39,20 @@ var behaviours = []struct {
 	{"attempts are counted before they are made", testAttempts},
 	{"effects are unique by key", testEffectOnce},
 	{"deliveries come with what they refer to", testDeliveryFilled},
+	{"deliveries come with their matter as it is then", testDeliveryMatter},
+	{"matters are put, replaced and over", testMatters},
+	{"what people wrote of a matter can be kept", testMatterText},
 	{"a claim taken over is fenced", testClaimFencing},
 	{"two drainers deliver everything once and in order", testTwoDrainers},
 	{"response URLs are erased", testResponseURLs},
 	{"what is old is pruned, and what is needed kept", testPrune},
+	{"matters that are over are pruned", testPruneMatters},
 	{"much that is old is pruned bit by bit", testPruneMuch},
 	{"the backlog is counted", testPending},
 	{"decisions can be looked up", testAudit},
 	{"leases", testLease},
 	{"everything outlives a restart", testRestart},
+	{"a store of an older release is brought up to date", testMigration},
 	{"reading beside a writer", testReadOnly},
 	{"eight stores start at once", testConcurrentStarts},
 	{"the end of a context ends the wait", testContext},
@@ -222,7 +227,7 @@ func testCommandRoundTrip(t *testing.T, url string) {
 	s := open(t, url, "a")
 	want := deploytoken.Command{
 		ID: "e1", Document: doc, Kind: deploytoken.KindRelease, PersonID: "U1", Words: "mended Scrapyd’s 🪣\n'; --", Holding: "h0",
-		ChannelID: "C1", ResponseURL: "https://hooks.example/1", Message: "1.2", At: start,
+		Subject: "o1", Until: start.Add(time.Hour), ChannelID: "C1", ResponseURL: "https://hooks.example/1", Message: "1.2", At: start,
 	}
 	_, err := s.Accept(t.Context(), want)
 	check(t, err)
@@ -245,12 +250,12 @@ func testCommandRoundTrip(t *testing.T, url string) {
 		equal(t, "holding of "+id, c.Holding, want)
 	}
 
-	fresh, err := s.Accept(t.Context(), deploytoken.Command{ID: "e4", Document: doc, Words: "a\x00b\xff", At: start})
+	fresh, err := s.Accept(t.Context(), deploytoken.Command{ID: "e4", Document: doc, Words: "a\x00b\xff", Subject: "\x00c\xff", At: start})
 	check(t, err)
 	got, _, err = s.Command(t.Context(), "e4")
 	check(t, err)
-	if !fresh || got.Words != "ab\uFFFD" {
-		t.Errorf("words came back as %q", got.Words)
+	if !fresh || got.Words != "ab\uFFFD" || got.Subject != "c\uFFFD" {
+		t.Errorf("words came back as %q, the subject as %q", got.Words, got.Subject)
 	}
 }
 
@@ -381,7 +386,12 @@ func testHoldings(t *testing.T, url string) {
 	equal(t, "ended holding", got, over)
 
 	wantErr(t, s.Commit(t.Context(), change(deploytoken.Change{End: over})), deploytoken.ErrStale)
-	commit(t, s, deploytoken.Change{End: ended(*next)})
+	next = ended(*next)
+	next.EndedBy = "U3"
+	commit(t, s, deploytoken.Change{End: next})
+	got, err = s.Holding(t.Context(), "h2")
+	check(t, err)
+	equal(t, "holding that another released", got, next)
 	equal(t, "record", record(t, s), deploytoken.Record{Seq: 4, LastName: "Ben", Observed: start})
 	if err := s.Commit(t.Context(), change(deploytoken.Change{Begin: holding("h1", "Ana")})); err == nil {
 		t.Error("an ended holding resumed")
@@ -422,7 +432,9 @@ func testAllOrNothing(t *testing.T, url string) {
 	s := open(t, url, "a")
 	ctx := t.Context()
 	h := holding("h1", "Ana")
-	commit(t, s, deploytoken.Change{Begin: h, Effects: []deploytoken.Effect{effect("there", channel)}})
+	there := waiter("w1")
+	there.Name = "Ben"
+	commit(t, s, deploytoken.Change{Begin: h, Effects: []deploytoken.Effect{effect("there", channel)}, Put: []deploytoken.Matter{there}})
 	accept(t, s, "e1")
 	intent, err := s.OpenIntent(ctx, deploytoken.Intent{Document: doc, Operation: "op", Command: "e1"}, record(t, s).Seq, time.Minute)
 	check(t, err)
@@ -431,6 +443,7 @@ func testAllOrNothing(t *testing.T, url string) {
 		return change(deploytoken.Change{
 			CloseIntent: "op", Epoch: intent.Epoch, End: ended(*h), Begin: holding("h2", "Ben"), Update: holding("h2", "Ben"),
 			Finish: "e1", Outcome: deploytoken.OutcomeTaken, Observed: start, SetUnclear: &unclear,
+			Put:     []deploytoken.Matter{waiter("w1"), waiter("w2")},
 			Effects: []deploytoken.Effect{effect("k1", channel), effect("k2", deploytoken.ToSheet)},
 			Audit:   []deploytoken.AuditEvent{{At: start, Event: "taken"}},
 		})
@@ -440,18 +453,24 @@ func testAllOrNothing(t *testing.T, url string) {
 		want error
 		fail func(*deploytoken.Change)
 	}{
-		"seq":            {deploytoken.ErrStale, func(c *deploytoken.Change) { c.IfSeq = 77 }},
-		"intent":         {deploytoken.ErrNotOwner, func(c *deploytoken.Change) { c.CloseIntent = "other" }},
-		"epoch":          {deploytoken.ErrNotOwner, func(c *deploytoken.Change) { c.Epoch = 9 }},
-		"end":            {deploytoken.ErrStale, func(c *deploytoken.Change) { c.End.ID = "h9" }},
-		"end missing":    {deploytoken.ErrStale, func(c *deploytoken.Change) { c.End = nil }},
-		"end unset":      {errMisuse, func(c *deploytoken.Change) { c.End.Ended = time.Time{} }},
-		"begin again":    {nil, func(c *deploytoken.Change) { c.Begin.ID = "h1" }},
-		"begin ended":    {errMisuse, func(c *deploytoken.Change) { c.Begin.Ended = start }},
-		"update":         {deploytoken.ErrStale, func(c *deploytoken.Change) { c.Update.ID = "h1" }},
-		"update ended":   {errMisuse, func(c *deploytoken.Change) { c.Update.Ended = start }},
-		"command":        {deploytoken.ErrNotOwner, func(c *deploytoken.Change) { c.Finish = "e9" }},
-		"no outcome":     {errMisuse, func(c *deploytoken.Change) { c.Outcome = "" }},
+		"seq":           {deploytoken.ErrStale, func(c *deploytoken.Change) { c.IfSeq = 77 }},
+		"intent":        {deploytoken.ErrNotOwner, func(c *deploytoken.Change) { c.CloseIntent = "other" }},
+		"epoch":         {deploytoken.ErrNotOwner, func(c *deploytoken.Change) { c.Epoch = 9 }},
+		"end":           {deploytoken.ErrStale, func(c *deploytoken.Change) { c.End.ID = "h9" }},
+		"end missing":   {deploytoken.ErrStale, func(c *deploytoken.Change) { c.End = nil }},
+		"end unset":     {errMisuse, func(c *deploytoken.Change) { c.End.Ended = time.Time{} }},
+		"begin again":   {nil, func(c *deploytoken.Change) { c.Begin.ID = "h1" }},
+		"begin ended":   {errMisuse, func(c *deploytoken.Change) { c.Begin.Ended = start }},
+		"update":        {deploytoken.ErrStale, func(c *deploytoken.Change) { c.Update.ID = "h1" }},
+		"update ended":  {errMisuse, func(c *deploytoken.Change) { c.Update.Ended = start }},
+		"command":       {deploytoken.ErrNotOwner, func(c *deploytoken.Change) { c.Finish = "e9" }},
+		"no outcome":    {errMisuse, func(c *deploytoken.Change) { c.Outcome = "" }},
+		"no matter":     {errMisuse, func(c *deploytoken.Change) { c.Put[1] = nil }},
+		"matter":        {errMisuse, func(c *deploytoken.Change) { c.Put[1] = waiter("") }},
+		"matter's kind": {errMisuse, func(c *deploytoken.Change) { c.Put[1] = strange{} }},
+		"matter's time": {nil, func(c *deploytoken.Change) {
+			c.Put[1].(*deploytoken.Waiter).Since = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)
+		}},
 		"effect":         {errMisuse, func(c *deploytoken.Change) { c.Effects[1].Key = "" }},
 		"unencodable":    {nil, func(c *deploytoken.Change) { c.Effects[1].Notice.At = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) }},
 		"other document": {deploytoken.ErrNotOwner, func(c *deploytoken.Change) { c.Document = "document-2" }},
@@ -470,16 +489,23 @@ func testAllOrNothing(t *testing.T, url string) {
 	}
 	check(t, s.Commit(ctx, whole()))
 	r := record(t, s)
-	if r.Holding == nil || r.Holding.ID != "h2" || r.IntentOpen || r.PendingRows != 1 || r.Unclear != unclear {
+	if r.Holding == nil || r.Holding.ID != "h2" || r.IntentOpen || r.PendingRows != 1 || r.Unclear != unclear ||
+		len(r.Matters.Waiters) != 2 || r.Matters.Waiters[0].Name != "Ana" {
 		t.Errorf("the whole change: %+v", r)
 	}
 }
+
+// strange is a matter of a kind that there is not.
+type strange struct{}
+
+func (strange) Ref() deploytoken.MatterRef { return deploytoken.MatterRef{Kind: "strange", ID: "1"} }
+func (strange) Over() time.Time            { return time.Time{} }
 
 // dump returns all that the store holds, row by row.
 func dump(t *testing.T, s *Store) []string {
 	t.Helper()
 	var all []string
-	for _, table := range []string{"store", "document", "holding", "command", "intent", "destination", "outbox", "lease", "audit"} {
+	for _, table := range []string{"store", "document", "holding", "matter", "command", "intent", "destination", "outbox", "lease", "audit"} {
 		rows, err := s.read.QueryContext(t.Context(), "SELECT * FROM "+table)
 		check(t, err)
 		columns, err := rows.Columns()
@@ -544,6 +570,7 @@ func fullIntent() deploytoken.Intent {
 		Batch:   deploytoken.Batch{Revision: "r1", Body: []byte("{\x00\xff}")},
 		Settle:  deploytoken.Batch{Revision: "r2", Body: []byte("{}")}, SettleMark: "m",
 		Began: holding("h1", "Ana"), Ends: "h0", Summary: "done", EndsByHand: true, Decided: start,
+		Deployment: fullDeployment(deploytoken.Work{}, deploytoken.BusyReport{At: start}), Offer: "o1", Asker: "Ben", Force: true, Why: "Ana is away",
 	}
 }
 
@@ -952,6 +979,7 @@ func testPruneMuch(t *testing.T, url string) {
 	s := open(t, url, "a")
 	ctx := t.Context()
 	const many = 2*pruneAtOnce + 1
+	commit(t, s, deploytoken.Change{Observed: start})
 	check(t, s.change(ctx, "fill the store", func(t *tx) error {
 		for i := range many {
 			if _, err := t.exec(`
@@ -959,13 +987,19 @@ func testPruneMuch(t *testing.T, url string) {
 				VALUES ($1, $2, 'take', 'U1', '', '', 'C1', '', '', 1, 'held', 1, '', 0)`, fmt.Sprint(i), doc); err != nil {
 				return err
 			}
+			// More of these, so that the rounds for the others are not enough.
+			for _, id := range []string{fmt.Sprint(i), fmt.Sprint(i, "b")} {
+				if err := t.putMatter(doc, over(waiter(id), time.UnixMilli(1))); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	}))
 	check(t, s.Prune(ctx, start))
 	var left int
-	check(t, s.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM command`).Scan(&left))
-	equal(t, "commands left", left, 0)
+	check(t, s.read.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM command) + (SELECT COUNT(*) FROM matter)`).Scan(&left))
+	equal(t, "commands and matters left", left, 0)
 }
 
 func testPending(t *testing.T, url string) {
@@ -1042,7 +1076,7 @@ func testRestart(t *testing.T, url string) {
 	accept(t, s, "e1")
 	_, err = s.OpenIntent(t.Context(), fullIntent(), 0, time.Minute)
 	check(t, err)
-	commit(t, s, deploytoken.Change{Begin: holding("h1", "Ana"), Effects: []deploytoken.Effect{effect("k1", channel)}, Audit: []deploytoken.AuditEvent{{At: start, Event: "taken"}}})
+	commit(t, s, deploytoken.Change{Begin: holding("h1", "Ana"), Put: fullMatters(), Effects: []deploytoken.Effect{effect("k1", channel)}, Audit: []deploytoken.AuditEvent{{At: start, Event: "taken"}}})
 	accept(t, s, "e2")
 	claim(t, s, channel, start, 1)
 	before, id := rest(dump(t, s)), s.StoreID()
@@ -1177,7 +1211,7 @@ func testEverythingAtOnce(t *testing.T, url string) {
 				_, _, err1 := s.Lease(ctx, "watch", time.Millisecond)
 				err2 := s.KeepCommands(ctx, []string{id}, time.Minute)
 				_, err3 := s.Record(ctx, doc)
-				err4 := s.Commit(ctx, change(deploytoken.Change{Finish: id, Outcome: deploytoken.OutcomeHeld, Effects: []deploytoken.Effect{
+				err4 := s.Commit(ctx, change(deploytoken.Change{Finish: id, Outcome: deploytoken.OutcomeHeld, Put: []deploytoken.Matter{waiter(fmt.Sprint("w", g)), waiter("w")}, Effects: []deploytoken.Effect{
 					effect("sheet:"+id, deploytoken.ToSheet), effect("channel:"+id, channel), effect("person:"+id, deploytoken.ToPerson(fmt.Sprint("U", g))),
 				}}))
 				_, err5 := s.Due(ctx, start)
@@ -1196,4 +1230,5 @@ func testEverythingAtOnce(t *testing.T, url string) {
 	}
 	wg.Wait()
 	equal(t, "seq", record(t, stores[0]).Seq, int64(96))
+	equal(t, "waiters", len(record(t, stores[0]).Matters.Waiters), 9)
 }

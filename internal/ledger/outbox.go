@@ -136,6 +136,13 @@ func (t *tx) fill(d *deploytoken.Delivery) error {
 			return err
 		}
 	}
+	if d.Notice.Matter != nil {
+		if d.Matter, err = scanMatter(t.row(`
+			SELECT m.kind, m.body FROM outbox o JOIN matter m ON m.document = o.document AND m.kind = o.matter_kind AND m.id = o.matter
+			WHERE o.effect = $1`, d.Key)); err != nil {
+			return err
+		}
+	}
 	if d.Edits, err = t.receipt(d.Notice.Edits); err != nil {
 		return err
 	}
@@ -285,13 +292,16 @@ func (t *tx) insertEffects(document string, effects []deploytoken.Effect, now ti
 			return err
 		}
 		due := max(millis(e.NotBefore), now.UnixMilli())
-		n := e.Notice
+		n, matter := e.Notice, deploytoken.MatterRef{}
+		if n.Matter != nil {
+			matter = *n.Matter
+		}
 		if _, err := t.exec(`
-			INSERT INTO outbox (effect, document, destination, number, kind, command, holding, edits, thread, notice,
+			INSERT INTO outbox (effect, document, destination, number, kind, command, holding, matter_kind, matter, edits, thread, notice,
 				inserted, not_before, due, attempts, claim, reason, done, given_up, channel, message)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, 0, 0, '', 0, 0, '', '')
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, 0, 0, '', 0, 0, '', '')
 			ON CONFLICT (effect) DO NOTHING`,
-			e.Key, document, e.Destination, number, string(n.Kind), n.Command, n.Holding, n.Edits, n.Thread, string(notice),
+			e.Key, document, e.Destination, number, string(n.Kind), n.Command, n.Holding, string(matter.Kind), matter.ID, n.Edits, n.Thread, string(notice),
 			now.UnixMilli(), due); err != nil {
 			return err
 		}

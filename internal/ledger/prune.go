@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
 
 const (
@@ -20,10 +22,11 @@ const (
 
 // Prune erases the response URLs that are too old for Slack to take anything
 // at, and removes what finished before the given time, so that the store's size
-// levels out: commands, and delivered effects with their receipts. It keeps
-// whatever finished within the last 24 hours; what an undelivered effect refers
-// to; the effects that tell of a holding that lasts; and for good all holdings,
-// audit events and effects that were given up. It may be called often.
+// levels out: commands, matters, and delivered effects with their receipts. It
+// keeps whatever finished within the last 24 hours; what an undelivered effect
+// refers to; the effects that tell of a holding that lasts or of a matter that
+// is not over, preferences and looks aside, which never are; and for good all
+// holdings, audit events and effects that were given up. It may be called often.
 // Errors: ErrUnavailable.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	now := s.now()
@@ -47,9 +50,22 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 				DELETE FROM outbox WHERE effect IN (
 					SELECT effect FROM outbox WHERE done <> 0 AND done < $1 AND given_up = 0
 						AND NOT EXISTS (SELECT 1 FROM holding h WHERE h.id = outbox.holding AND h.ended = 0)
+						AND NOT EXISTS (SELECT 1 FROM matter m
+							WHERE m.document = outbox.document AND m.kind = outbox.matter_kind AND m.id = outbox.matter
+								AND m.ended = 0 AND m.kind NOT IN ($3, $4))
 						AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.done = 0 AND (o.edits = outbox.effect OR o.thread = outbox.effect))
-					ORDER BY done LIMIT $2)`, before.UnixMilli(), pruneAtOnce)
-			more = commands == pruneAtOnce || effects == pruneAtOnce
+					ORDER BY done LIMIT $2)`, before.UnixMilli(), pruneAtOnce,
+				string(deploytoken.MatterPreference), string(deploytoken.MatterLook))
+			if err != nil {
+				return err
+			}
+			matters, err := t.exec(`
+				DELETE FROM matter WHERE (document, kind, id) IN (
+					SELECT document, kind, id FROM matter WHERE ended <> 0 AND ended < $1
+						AND NOT EXISTS (SELECT 1 FROM outbox o
+							WHERE o.done = 0 AND o.document = matter.document AND o.matter_kind = matter.kind AND o.matter = matter.id)
+					ORDER BY ended LIMIT $2)`, before.UnixMilli(), pruneAtOnce)
+			more = commands == pruneAtOnce || effects == pruneAtOnce || matters == pruneAtOnce
 			return err
 		})
 		if err != nil {

@@ -26,13 +26,13 @@ func (s *Store) Accept(ctx context.Context, c deploytoken.Command) (bool, error)
 	var inserted int64
 	err := s.change(ctx, "record the command", func(t *tx) (err error) {
 		inserted, err = t.exec(`
-			INSERT INTO command (id, document, kind, person, words, holding, channel, response_url, message, at, outcome, finished, owner, until)
+			INSERT INTO command (id, document, kind, person, words, holding, subject, lasts, channel, response_url, message, at, outcome, finished, owner, until)
 			VALUES ($1, $2, $3, $4, $5,
 				COALESCE(NULLIF($6, ''), (SELECT id FROM holding WHERE document = $2 AND ended = 0), ''),
-				$7, $8, $9, $10, '', 0, $11, {now} + $12)
+				$7, $8, $9, $10, $11, $12, '', 0, $13, {now} + $14)
 			ON CONFLICT (id) DO NOTHING`,
-			c.ID, c.Document, string(c.Kind), c.PersonID, text(c.Words), c.Holding, c.ChannelID, c.ResponseURL, c.Message,
-			millis(c.At), s.owner, acceptTTL.Milliseconds())
+			c.ID, c.Document, string(c.Kind), c.PersonID, text(c.Words), c.Holding, text(c.Subject), millis(c.Until),
+			c.ChannelID, c.ResponseURL, c.Message, millis(c.At), s.owner, acceptTTL.Milliseconds())
 		return err
 	})
 	return err == nil && inserted == 1, err
@@ -58,7 +58,10 @@ func (s *Store) Record(ctx context.Context, document string) (deploytoken.Record
 			return err
 		}
 		r.Observed, r.IntentOpen = moment(observed), intent > 0
-		r.Holding, err = scanHolding(t.row(selectHolding+` WHERE document = $1 AND ended = 0`, document))
+		if r.Holding, err = scanHolding(t.row(selectHolding+` WHERE document = $1 AND ended = 0`, document)); err != nil {
+			return err
+		}
+		r.Matters, err = t.openMatters(document)
 		return err
 	})
 	return r, err
@@ -207,6 +210,11 @@ func (s *Store) Commit(ctx context.Context, c deploytoken.Change) error {
 				return err
 			}
 		}
+		for _, m := range c.Put {
+			if err := t.putMatter(c.Document, m); err != nil {
+				return err
+			}
+		}
 		if err := t.insertEffects(c.Document, c.Effects, c.At); err != nil {
 			return err
 		}
@@ -240,6 +248,11 @@ func checkChange(c deploytoken.Change) error {
 	case (c.Finish == "") != (c.Outcome == ""):
 		return misuse("command %q can't finish with outcome %q", c.Finish, c.Outcome)
 	}
+	for _, m := range c.Put {
+		if m == nil || m.Ref().ID == "" {
+			return misuse("a matter without an ID")
+		}
+	}
 	return nil
 }
 
@@ -256,10 +269,10 @@ func (t *tx) advance(document string) (seq int64, err error) {
 func (t *tx) insertHolding(document string, h *deploytoken.Holding) error {
 	n, err := t.exec(`
 		INSERT INTO holding (`+holdingColumns+`, document)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
-		WHERE NOT EXISTS (SELECT 1 FROM holding WHERE document = $14 AND ended = 0)`,
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
+		WHERE NOT EXISTS (SELECT 1 FROM holding WHERE document = $15 AND ended = 0)`,
 		h.ID, text(h.Name), h.PersonID, text(h.Purpose), millis(h.Since), bit(h.SinceKnown), bit(h.ByHand), millis(h.Ended),
-		bit(h.EndedByHand), text(h.Summary), text(h.Consent), millis(h.NextReminder), h.Reminders, document)
+		bit(h.EndedByHand), h.EndedBy, text(h.Summary), text(h.Consent), millis(h.NextReminder), h.Reminders, document)
 	if err := one(n, err, deploytoken.ErrStale); err != nil {
 		return err
 	}
@@ -274,9 +287,9 @@ func (t *tx) insertHolding(document string, h *deploytoken.Holding) error {
 // updateHolding changes what may change of the lasting holding.
 func (t *tx) updateHolding(document string, h *deploytoken.Holding) error {
 	n, err := t.exec(`
-		UPDATE holding SET person = $1, consent = $2, next_reminder = $3, reminders = $4, summary = $5, ended = $6, ended_by_hand = $7
-		WHERE id = $8 AND document = $9 AND ended = 0`,
-		h.PersonID, text(h.Consent), millis(h.NextReminder), h.Reminders, text(h.Summary), millis(h.Ended), bit(h.EndedByHand), h.ID, document)
+		UPDATE holding SET person = $1, consent = $2, next_reminder = $3, reminders = $4, summary = $5, ended = $6, ended_by_hand = $7, ended_by = $8
+		WHERE id = $9 AND document = $10 AND ended = 0`,
+		h.PersonID, text(h.Consent), millis(h.NextReminder), h.Reminders, text(h.Summary), millis(h.Ended), bit(h.EndedByHand), h.EndedBy, h.ID, document)
 	return one(n, err, deploytoken.ErrStale)
 }
 
@@ -290,9 +303,9 @@ func one(n int64, err, otherwise error) error {
 }
 
 const (
-	holdingColumns = `id, name, person, purpose, since, since_known, by_hand, ended, ended_by_hand, summary, consent, next_reminder, reminders`
+	holdingColumns = `id, name, person, purpose, since, since_known, by_hand, ended, ended_by_hand, ended_by, summary, consent, next_reminder, reminders`
 	selectHolding  = `SELECT ` + holdingColumns + ` FROM holding`
-	commandColumns = `id, document, kind, person, words, holding, channel, response_url, message, at, outcome`
+	commandColumns = `id, document, kind, person, words, holding, subject, lasts, channel, response_url, message, at, outcome`
 	selectCommand  = `SELECT ` + commandColumns + ` FROM command`
 )
 
@@ -304,7 +317,7 @@ func scanHolding(row scanner) (*deploytoken.Holding, error) {
 	var h deploytoken.Holding
 	var since, ended, next int64
 	var known, byHand, endedByHand int
-	err := row.Scan(&h.ID, &h.Name, &h.PersonID, &h.Purpose, &since, &known, &byHand, &ended, &endedByHand,
+	err := row.Scan(&h.ID, &h.Name, &h.PersonID, &h.Purpose, &since, &known, &byHand, &ended, &endedByHand, &h.EndedBy,
 		&h.Summary, &h.Consent, &next, &h.Reminders)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -321,15 +334,16 @@ func scanHolding(row scanner) (*deploytoken.Holding, error) {
 func scanCommand(row scanner) (*deploytoken.Command, deploytoken.Outcome, error) {
 	var c deploytoken.Command
 	var outcome deploytoken.Outcome
-	var at int64
-	err := row.Scan(&c.ID, &c.Document, &c.Kind, &c.PersonID, &c.Words, &c.Holding, &c.ChannelID, &c.ResponseURL, &c.Message, &at, &outcome)
+	var lasts, at int64
+	err := row.Scan(&c.ID, &c.Document, &c.Kind, &c.PersonID, &c.Words, &c.Holding, &c.Subject, &lasts,
+		&c.ChannelID, &c.ResponseURL, &c.Message, &at, &outcome)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, "", nil
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	c.At = moment(at)
+	c.Until, c.At = moment(lasts), moment(at)
 	return &c, outcome, nil
 }
 

@@ -269,7 +269,7 @@ func (d teller) lateAnswer() Message {
 	case d.Notice.Outcome == deploytoken.OutcomeBusy && dep != nil && dep.Ended.IsZero() && dep.Holding == "" && free:
 		// What can be done about it is checked again on each click.
 		report, further := d.busy(dep)
-		groups, buttons = append(groups, report...), further
+		groups, buttons = append(groups[:1:1], report...), further
 	case d.Notice.Outcome == deploytoken.OutcomeConfirm && d.Holding.Open() && d.Now.Holding != nil && d.Now.Holding.ID == d.Holding.ID:
 		_, buttons = d.confirmForce()
 	}

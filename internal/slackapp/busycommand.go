@@ -197,7 +197,7 @@ func (r *busyRun) unfinished(at time.Time, reason string) deploytoken.BusyReport
 	defer r.mu.Unlock()
 	checks, pending := r.known()
 	for _, check := range pending {
-		checks = append(checks, deploytoken.CheckResult{Check: check, Reason: reason})
+		checks = append(checks, deploytoken.CheckResult{Check: check, Reason: reason, Partial: true})
 	}
 	return deploytoken.BusyReport{Checks: checks, At: at}
 }

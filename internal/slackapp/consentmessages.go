@@ -2,6 +2,7 @@ package slackapp
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,13 @@ func forKingfisher(d deploytoken.Deployment) line {
 	}
 	return line{words("It is for a deployment to Kingfisher.")}
 }
+
+// kingfisherFirst is how people begin what a deployment to Kingfisher is for.
+var kingfisherFirst = regexp.MustCompile(`(?i)^kingfisher\s*(?:[:,;–—-]\s*|$)`)
+
+// aimOf is what a deployment to Kingfisher is for, to end a line that names
+// Kingfisher.
+func aimOf(purpose string) line { return ending(kingfisherFirst.ReplaceAllString(purpose, "")) }
 
 // found is what was found that bears on the deployment.
 func found(d *deploytoken.Deployment) deploytoken.BusyReport {
@@ -74,25 +82,24 @@ func settled(s deploytoken.Standing) bool {
 
 // standings says who has answered what, in at most limit characters.
 func standings(d *deploytoken.Deployment, limit int) []line {
-	var all []line
-	for _, s := range d.Standing {
-		all = append(all, standing(s))
+	kept, more := fit(d.Standing, limit, func(s deploytoken.Standing) int { return standing(s).size() })
+	var lines []line
+	for _, s := range kept {
+		lines = append(lines, standing(s))
 	}
-	kept, more := fit(all, limit, line.size)
 	if more == 0 {
-		return kept
+		return lines
 	}
-	agreed := 0
+	rest, open := "and "+count(more, "more", "more"), 0
 	for _, s := range d.Standing[len(kept):] {
-		if settled(s) {
-			agreed++
+		if !settled(s) {
+			open++
 		}
 	}
-	rest := "and " + count(more, "more", "more")
-	if agreed < more {
-		rest += fmt.Sprintf(", of whom %d have not agreed yet", more-agreed)
+	if open > 0 {
+		rest += fmt.Sprintf(", of whom %d did not agree so far", open)
 	}
-	return append(kept, line{words(rest)})
+	return append(lines, line{words(rest)})
 }
 
 // ownersName names the owner of a standing.
@@ -181,19 +188,22 @@ func workLine(w deploytoken.Work, owner line, public bool, now time.Time) line {
 // workList tells of what runs. Owner names the owner of each; nil for those that
 // are all the reader's.
 func workList(works []deploytoken.Work, owner func(deploytoken.Work) line, public bool, now time.Time) []line {
-	var all []line
-	for _, w := range works {
+	tell := func(w deploytoken.Work) line {
 		var whose line
 		if owner != nil {
 			whose = owner(w)
 		}
-		all = append(all, workLine(w, whose, public, now))
+		return workLine(w, whose, public, now)
 	}
-	kept, more := fit(all, maxWorks, line.size)
+	kept, more := fit(works, maxWorks, func(w deploytoken.Work) int { return tell(w).size() })
+	var lines []line
+	for _, w := range kept {
+		lines = append(lines, tell(w))
+	}
 	if more > 0 {
-		kept = append(kept, line{words("and " + count(more, "more", "more"))})
+		lines = append(lines, line{words("and " + count(more, "more", "more"))})
 	}
-	return kept
+	return lines
 }
 
 // markOf names the owner of what runs by their mark on the server.
@@ -272,8 +282,7 @@ func (d teller) busy(dep *deploytoken.Deployment) ([]group, []button) {
 		can = append(can, "ask the owners for their consent")
 	}
 	buttons = append(buttons, watchButton(dep.ID))
-	can = append(can, "wait until it is idle")
-	last := []line{}
+	can = append(can, "have me tell you when it is idle")
 	if !dep.WithoutPostgres && slices.ContainsFunc(r.Checks, func(c deploytoken.CheckResult) bool {
 		return c.Check == deploytoken.CheckPostgres && c.State != deploytoken.Idle
 	}) {
@@ -281,7 +290,11 @@ func (d teller) busy(dep *deploytoken.Deployment) ([]group, []button) {
 		can = append(can, "leave PostgreSQL out, if your deployment doesn't restart it")
 	}
 	buttons = append(buttons, takeAnywayButton(dep.ID))
-	last = append(last, line{words("You can " + strings.Join(can, ", or ") + ". If you take the token anyway, every owner is told at once, and the Deploy history says that they did not agree.")})
+	anyway := " If you take the token anyway, every owner is told at once, and the Deploy history says that they did not agree."
+	if len(dep.Standing) == 0 && r.State() == deploytoken.Unknown {
+		anyway = " If you take the token anyway, the Deploy history says so."
+	}
+	last := []line{{words("You can " + either(can) + "." + anyway)}}
 	if d.overrideURL != "" {
 		last = append(last, override(d.overrideURL))
 	}
@@ -289,6 +302,14 @@ func (d teller) busy(dep *deploytoken.Deployment) ([]group, []button) {
 		last = append(last, looked)
 	}
 	return append(groups, group{lines: last}), buttons
+}
+
+// either joins what there is to choose from.
+func either(choices []string) string {
+	if n := len(choices) - 1; n > 0 {
+		return strings.Join(choices[:n], ", ") + ", or " + choices[n]
+	}
+	return strings.Join(choices, "")
 }
 
 // nothingRuns tells the asker that there is nobody to ask.
@@ -328,17 +349,17 @@ func (d teller) question() (Message, bool) {
 	}
 	reader := d.reader()
 	own := reader != "" && reader == q.OwnerID
-	wants := append(line{named(q.By), words(" wants to deploy to Kingfisher")}, ending(q.Purpose)...)
-	if !q.Settled.IsZero() {
-		wants = append(line{named(q.By), words(" wanted to deploy to Kingfisher")}, ending(q.Purpose)...)
+	wants, about := " wants to deploy to Kingfisher", "That would interrupt this, and I don't know whom to ask about it:"
+	if own {
+		about = "That would interrupt what you run there:"
 	}
-	g := group{}
-	switch {
-	case own:
-		g.lines = []line{wants, {words("That would interrupt what you run there:")}}
+	if !q.Settled.IsZero() {
+		wants, about = " wanted to deploy to Kingfisher", "This was about:"
+	}
+	g := group{lines: []line{append(line{named(q.By), words(wants)}, aimOf(q.Purpose)...), {words(about)}}}
+	if own {
 		g.bullets = workList(q.Works, nil, false, d.At)
-	default:
-		g.lines = []line{wants, {words("That would interrupt this, and I don't know whom to ask about it:")}}
+	} else {
 		g.bullets = workList(q.Works, markOf, reader == "", d.At)
 	}
 	said := d.said(q)
@@ -379,7 +400,11 @@ func (d teller) said(q *deploytoken.Question) []line {
 		}
 		return []line{append(l, words("."))}
 	case deploytoken.AnswerWait:
-		return []line{join(line{who, words(has + " asked "), named(q.By), words(" to wait")}, until(q.Until), ending(q.Why))}
+		why := q.Why
+		if d.reader() == "" {
+			why = "" // it may say more of what runs than the channel is to see
+		}
+		return []line{join(line{who, words(has + " asked "), named(q.By), words(" to wait")}, until(q.Until), ending(why))}
 	}
 	return nil
 }
@@ -398,7 +423,7 @@ func questionOver(q *deploytoken.Question) line {
 
 // aim names a deployment of the reader's.
 func aim(dep *deploytoken.Deployment) line {
-	l := append(line{strong("Your deployment to Kingfisher")}, ending(dep.Purpose)...)
+	l := append(line{strong("Your deployment to Kingfisher")}, aimOf(dep.Purpose)...)
 	if dep.WithoutPostgres {
 		l = append(l, words(" (without a restart of PostgreSQL)"))
 	}
@@ -508,22 +533,24 @@ func (d teller) deploying() (Message, bool) {
 	since := !slices.ContainsFunc(d.Notice.Works, func(w deploytoken.Work) bool { return !w.Since.After(began) })
 	first := line{named(dep.Name), words(" is deploying to Kingfisher")}
 	second := line{words("It may interrupt what you run there:")}
+	last := line{words("If that is a problem, talk to "), named(dep.Name), words(" now. I'll tell you when it is over.")}
 	switch {
 	case len(d.Notice.Works) > 0 && since:
 		second = line{words("You have started something there meanwhile, which it may interrupt:")}
 	case i >= 0 && settled(dep.Standing[i]):
 		second = line{words("You have agreed that it interrupts what you run there:")}
+		last = line{words("I'll tell you when it is over.")}
 	case i >= 0:
 		first = append(first, words(" without waiting for your consent"))
 		second = line{words("It interrupts what you run there:")}
 	}
-	first = join(first, d.when(), ending(dep.Purpose))
+	first = join(first, d.when(), aimOf(dep.Purpose))
 	if len(d.Notice.Works) == 0 {
 		return say(first, line{words("It may interrupt what you run there. I'll tell you when it is over.")}), true
 	}
 	return compose([]group{
 		{lines: []line{first, second}, bullets: workList(d.Notice.Works, nil, false, d.At)},
-		{lines: []line{{words("If that is a problem, talk to "), named(dep.Name), words(" now. I'll tell you when it is over.")}}},
+		{lines: []line{last}},
 	}, nil), true
 }
 
@@ -533,7 +560,7 @@ func (d teller) deployed() (Message, bool) {
 	if dep == nil {
 		return Message{}, false
 	}
-	first := join(line{named(dep.Name), words("'s deployment to Kingfisher is over")}, d.when(), ending(dep.Purpose))
+	first := join(line{named(dep.Name), words("'s deployment to Kingfisher is over")}, d.when(), aimOf(dep.Purpose))
 	lines := []line{first}
 	if h := d.Holding; h != nil && h.Summary != "" {
 		lines = append(lines, line{words("What was done: "), phrase(h.Summary)})
@@ -555,7 +582,7 @@ func (d teller) newWork() (Message, bool) {
 			lines:   []line{{words("You hold the deploy token for Kingfisher, and this was started there meanwhile:")}},
 			bullets: workList(d.Notice.Works, who, false, d.At),
 		},
-		{lines: []line{{words("I tell the owners whom I know that a deployment is under way. Look before you interrupt it.")}}},
+		{lines: []line{{words("I tell those whom I know that a deployment is under way. If you haven't begun yet, look again with "), code("/kingfisher busy"), words(".")}}},
 	}, nil), true
 }
 

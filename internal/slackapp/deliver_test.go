@@ -262,7 +262,7 @@ func TestAnswersGoWhereTheyWereAsked(t *testing.T) {
 		t.Errorf("receipt %+v", r)
 	}
 	seen := s.Visible("U0ALICE", sandboxChannel)
-	if len(seen) != 1 || !strings.Contains(seen[0].Text, "Bob") || !slices.Equal(actionsOf(seen[0]), []string{actionAsk}) {
+	if len(seen) != 1 || !strings.Contains(seen[0].Text, "Bob") || !slices.Equal(actionsOf(seen[0]), []string{actionAsk, actionWait}) {
 		t.Fatalf("Alice sees %+v", seen)
 	}
 	if others := s.Visible("U0BOB", sandboxChannel); len(others) != 0 {
@@ -566,18 +566,32 @@ func worst(nasty string) map[string]Message {
 		"not understood": notUnderstood(commandToken, nasty),
 		"refusal":        refusal(nasty),
 	}
+	queue := nastyQueue(nasty)
 	for _, o := range constants("Outcome") {
-		d := answerOf(deploytoken.Outcome(o), deploytoken.KindTake, h, t)
-		d.Notice.Detail = nasty
+		d := answerOf(deploytoken.Outcome(o), deploytoken.KindRelease, h, t)
+		d.Notice.Detail, d.Command.Words, d.Matter = nasty, nasty, nastily(d.Matter, nasty)
 		m["answer "+o] = tell(d)
 		m["late answer "+o] = tell(late(d))
 	}
+	busy := late(answerOf(deploytoken.OutcomeBusy, deploytoken.KindTake, h, t))
+	busy.Matter = nastily(busy.Matter, nasty)
+	busy.Now.Token, busy.Now.Matters.Waiters = *freeToken, queue
+	m["late answer, busy and waiting"] = tell(busy)
 	for _, k := range constants("NoticeKind") {
-		d := notice(deploytoken.NoticeKind(k), h, previous(&over), read(t), edited(nasty))
-		d.Notice.Detail = nasty
-		if message, ok := tellIf(d); ok {
-			m["notice "+k] = message
+		for _, destination := range []string{deploytoken.ToPerson("U0BOB"), deploytoken.ToPerson("U0CAROL"), deploytoken.ToChannel("C1")} {
+			d := notice(deploytoken.NoticeKind(k), h, previous(&over), read(t), edited(nasty), to(destination), of(nastily(matterOfNotice(deploytoken.NoticeKind(k)), nasty)))
+			d.Notice.Detail, d.Notice.Name, d.Notice.Works = nasty, nasty, nastyWorks(nasty)
+			if message, ok := tellIf(d); ok {
+				m["notice "+k+" to "+destination] = message
+			}
 		}
+	}
+	offered := deploytoken.Offer{ID: "o1", Holding: h.ID, FromID: "U0ALICE", From: nasty, ToID: "U0BOB", To: nasty}
+	for _, st := range []deploytoken.Status{
+		status(h, deploytoken.Matters{Waiters: queue, Offers: []deploytoken.Offer{offered}, Deployments: []deploytoken.Deployment{*deployment(holds)}}),
+		status(nil, deploytoken.Matters{Waiters: queue}),
+	} {
+		m["status, "+st.Token.State.String()] = statusMessage(st, "U0BOB", noon)
 	}
 	d := lateSummary()
 	for range 50 {
@@ -597,6 +611,150 @@ func worst(nasty string) map[string]Message {
 	m["busy"] = busyMessage(r, nil, "U0ALICE", busyOptions{OverrideURL: testOverride})
 	m["busy, public"] = busyMessage(r, nil, "", busyOptions{OverrideURL: testOverride})
 	return m
+}
+
+func nastyQueue(nasty string) []deploytoken.Waiter {
+	list := make([]deploytoken.Waiter, 50)
+	for i := range list {
+		list[i] = deploytoken.Waiter{ID: fmt.Sprint(i), PersonID: fmt.Sprint("U", i), Name: nasty, Purpose: nasty, Since: ago(time.Hour)}
+	}
+	list[0].Turn = noon.Add(time.Minute)
+	return list
+}
+
+func nastyWorks(nasty string) []deploytoken.Work {
+	list := make([]deploytoken.Work, 500)
+	for i := range list {
+		list[i] = deploytoken.Work{Check: deploytoken.CheckTmux, Owner: nasty, OwnerID: "U0BOB", What: nasty, Where: nasty, Note: nasty, Since: ago(time.Hour)}
+	}
+	return list
+}
+
+// nastily is the matter with nasty wherever people's words stand, and as much of
+// everything as there may be.
+func nastily(m deploytoken.Matter, nasty string) deploytoken.Matter {
+	switch m := m.(type) {
+	case *deploytoken.Waiter:
+		m.Name, m.Purpose = nasty, nasty
+	case *deploytoken.Offer:
+		m.From, m.To = nasty, nasty
+	case *deploytoken.Question:
+		m.Name, m.By, m.Purpose, m.Answerer, m.Why, m.Works = nasty, nasty, nasty, nasty, nasty, nastyWorks(nasty)
+		m.Answer, m.Until = deploytoken.AnswerWait, noon
+	case *deploytoken.Deployment:
+		m.Name, m.Purpose, m.Unknown, m.Standing, m.Report.Checks = nasty, nasty, slices.Repeat([]string{nasty}, 20), nil, nil
+		for i := range 50 {
+			m.Standing = append(m.Standing, deploytoken.Standing{
+				OwnerID: fmt.Sprint("U", i), Name: nasty, Marks: slices.Repeat([]string{nasty}, 5), Works: nastyWorks(nasty)[:i],
+				Answer: deploytoken.AnswerWait, By: nasty, Until: noon, Why: nasty,
+			})
+		}
+		m.Standing[0].OwnerID, m.Standing[0].Name = "", ""
+		for _, check := range deploytoken.Checks() {
+			c := deploytoken.CheckResult{Check: check, State: deploytoken.Busy, Partial: true, Reason: nasty}
+			for range 500 {
+				c.Findings = append(c.Findings, deploytoken.Finding{Owner: nasty, OwnerID: "U0BOB", What: nasty, Where: nasty, Note: nasty, Age: time.Hour, Blocks: true})
+			}
+			m.Report.Checks = append(m.Report.Checks, c)
+		}
+	}
+	return m
+}
+
+func TestDirectMessagesAreEdited(t *testing.T) {
+	s := startSlack(t, workspaceOf())
+	out := delivererOf(s)
+	to := func(n deploytoken.Notice, m deploytoken.Matter) deploytoken.Delivery {
+		d := delivery(n, nil)
+		d.Destination, d.Matter = deploytoken.ToPerson("U0BOB"), m
+		return d
+	}
+	first := deliver(t, out, to(deploytoken.Notice{Kind: deploytoken.NoticeQuestion}, question()))
+	if !strings.HasPrefix(first.Channel, "D") || first.Timestamp == "" {
+		t.Fatalf("receipt %+v", first)
+	}
+	for _, step := range []struct {
+		question *deploytoken.Question
+		buttons  []string
+	}{
+		{question(agreed), []string{actionAskToWait}},
+		{question(wait), []string{actionAgree}},
+		{question(wait, allEnded), nil},
+	} {
+		edit := to(deploytoken.Notice{Kind: deploytoken.NoticeQuestion, Edits: "question:q1"}, step.question)
+		edit.Edits = first
+		if r := deliver(t, out, edit); r != first {
+			t.Errorf("receipt of the edit %+v, want %+v", r, first)
+		}
+		m := s.Direct("U0BOB")
+		if len(m) != 1 || !slices.Equal(actionsOf(m[0]), step.buttons) || m[0].EditedTS == "" {
+			t.Errorf("Bob sees %+v", m)
+		}
+	}
+}
+
+func TestEditsOfWhatWasNeverSentAreNotSent(t *testing.T) {
+	s := startSlack(t, workspaceOf())
+	out := delivererOf(s)
+	for _, n := range []struct {
+		kind   deploytoken.NoticeKind
+		matter deploytoken.Matter
+	}{
+		{deploytoken.NoticeTurnOver, waiter(left(deploytoken.WaiterLapsed))},
+		{deploytoken.NoticeOfferOver, offer(deploytoken.OfferDeclined)},
+		{deploytoken.NoticeQuestion, question(agreed)},
+		{deploytoken.NoticeConsent, deployment()},
+	} {
+		d := delivery(deploytoken.Notice{Kind: n.kind, Edits: "first"}, nil)
+		d.Destination, d.Matter = deploytoken.ToPerson("U0BOB"), n.matter
+		if r := deliver(t, out, d); r != (deploytoken.Receipt{}) {
+			t.Errorf("%s: receipt %+v", n.kind, r)
+		}
+	}
+	if calls := s.Calls(); len(calls) != 0 {
+		t.Errorf("calls %+v", calls)
+	}
+}
+
+func TestLookingIsSaidWhereTheAnswerWillStand(t *testing.T) {
+	s := startSlack(t, workspaceOf())
+	payloads := listen(t, s)
+	out := delivererOf(s)
+	c := typed(t, s, payloads, ago(2*time.Second))
+	looking := delivery(deploytoken.Notice{Kind: deploytoken.NoticeLooking}, nil)
+	looking.Destination, looking.Command = deploytoken.ToPerson("U0ALICE"), c
+	deliver(t, out, looking)
+	seen := s.Visible("U0ALICE", sandboxChannel)
+	if len(seen) != 1 || !strings.Contains(seen[0].Text, "Looking at what runs") {
+		t.Fatalf("Alice sees %+v", seen)
+	}
+	busy := answerTo(c, deploytoken.OutcomeBusy)
+	busy.Matter = deployment()
+	deliver(t, out, busy)
+	seen = s.Visible("U0ALICE", sandboxChannel)
+	if last := seen[len(seen)-1]; !slices.Contains(actionsOf(last), actionTakeAnyway) {
+		t.Errorf("Alice sees %+v", seen)
+	}
+
+	// Where it can't stand there, or not in time, nothing is said.
+	before := len(seen)
+	for name, change := range map[string]func(d *deploytoken.Delivery, c *deploytoken.Command){
+		"the address is erased":      func(_ *deploytoken.Delivery, c *deploytoken.Command) { c.ResponseURL = "" },
+		"the address isn't known":    func(_ *deploytoken.Delivery, c *deploytoken.Command) { c.ResponseURL += "x" },
+		"it comes too late":          func(d *deploytoken.Delivery, _ *deploytoken.Command) { d.Notice.At = ago(time.Minute) },
+		"it may have been said once": func(d *deploytoken.Delivery, _ *deploytoken.Command) { d.Attempt = 2 },
+		"no command is known":        func(d *deploytoken.Delivery, _ *deploytoken.Command) { d.Command = nil },
+	} {
+		d, command := looking, *c
+		d.Command = &command
+		change(&d, &command)
+		if r := deliver(t, out, d); r != (deploytoken.Receipt{}) {
+			t.Errorf("%s: receipt %+v", name, r)
+		}
+		if m := s.Direct("U0ALICE"); len(m) != 0 || len(s.Visible("U0ALICE", sandboxChannel)) != before {
+			t.Errorf("%s: Alice was told %+v", name, m)
+		}
+	}
 }
 
 func TestResponsesAreEphemeralAndReplace(t *testing.T) {

@@ -161,7 +161,7 @@ func (d teller) handoverAnswer() ([]line, []button) {
 	lines := []line{{words("You have released the deploy token for "), holder(h), words(", who had held it for " + after(h, d.At) + ".")}}
 	told := words("The channel is told.")
 	if h.PersonID != "" {
-		told = words("They are told in a direct message that it was you, and why; so is the channel.")
+		told = words("They are told in a direct message that it was you, and so is the channel.")
 	}
 	return append(lines, line{told, words(" It goes into the "), d.history(), words(".")}), nil
 }

@@ -264,6 +264,8 @@ func lateSummary() deploytoken.Delivery {
 			carol := *with(alice(), ended)
 			carol.ID, carol.Name, carol.PersonID, carol.Purpose, carol.Summary = "h3", "Carol Wu", "U0CAROL", "the registry", "upgraded it"
 			late.Holding = &carol
+		case "h6":
+			late.Holding, late.Previous = with(bobs(), forced), with(alice(), ended)
 		}
 		return late
 	}
@@ -277,6 +279,8 @@ func lateSummary() deploytoken.Delivery {
 		at(130*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeClear, Token: freeToken}),
 		at(2*time.Hour, deploytoken.Notice{Kind: deploytoken.NoticeChanged, Holding: "h4", Token: heldBy("Bob")}),
 		at(100*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeTaken, Holding: "h5", PersonID: "U0GONE"}),
+		at(98*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeHandedOver, Holding: "h6", Previous: "h1"}),
+		at(96*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeForceReleased, Holding: "h6", PersonID: "U0CAROL", Name: "Carol Wu", Detail: "he is away"}),
 		at(90*time.Minute, deploytoken.Notice{Kind: deploytoken.NoticeTrouble, Detail: "The spreadsheet has no tab called “Log”. Correct google.sheet."}),
 	}
 	return d
@@ -460,21 +464,66 @@ func TestButtonsFitTheMessage(t *testing.T) {
 		"reminder-first":           {actionRelease, actionStillWorking},
 		"reminder-later":           {actionRelease, actionStillWorking},
 		"asked":                    {actionRelease},
-		"answer-held":              {actionAsk},
-		"answer-held-unrecorded":   nil,
+		"answer-held":              {actionAsk, actionWait},
+		"answer-held-unrecorded":   {actionWait},
 		"answer-maybe-yours":       {actionClaim},
 		"answer-taken":             {actionRelease},
 		"answer-taken-over":        nil,
 		"status-yours":             {actionRelease},
-		"status-another's":         {actionAsk},
-		"status-unmatched":         {actionAsk, actionClaim},
-		"status-free":              nil,
+		"status-another's":         {actionAsk, actionWait},
+		"status-unmatched":         {actionAsk, actionClaim, actionWait},
+		"status-free":              {actionTake},
 		"status-unrecorded":        nil,
-		"late-answer-taken":        {actionAsk, actionClaim},
+		"late-answer-taken":        {actionAsk, actionClaim, actionWait},
 		"late-answer-now-yours":    {actionRelease},
 		"late-summary":             nil,
 		"displaced-by-someone":     nil,
 		"reminder-first-unmatched": {actionRelease, actionStillWorking},
+		"reminder-direct":          {actionRelease, actionStillWorking},
+		"answer-waiting":           {actionLeave},
+		"answer-out-of-turn":       {actionWait, actionTakeOutOfTurn},
+		"answer-confirm":           {actionAsk, actionForceConfirmed},
+		"answer-confirm-over":      nil,
+		"answer-busy":              {actionConsent, actionWatch, actionWithoutPostgres, actionTakeAnyway},
+		"answer-busy-no-postgres":  {actionConsent, actionWatch, actionTakeAnyway},
+		"answer-busy-answered":     {actionWatch, actionWithoutPostgres, actionTakeAnyway},
+		"answer-nothing-runs":      {actionTake},
+		"answer-nothing-runs-held": nil,
+		"answer-release-refused":   {actionReleaseAgain},
+		"answer-release-contended": {actionReleaseAgain},
+		"status-waiting":           {actionRelease},
+		"status-waiting-oneself":   {actionAsk, actionLeave},
+		"status-turn":              {actionTake, actionLeave},
+		"status-turn-another's":    {actionWait, actionTakeOutOfTurn},
+		"status-turn-next":         {actionLeave, actionTakeOutOfTurn},
+		"status-offered-by":        {actionRelease},
+		"status-offered-to":        {actionAccept, actionDecline, actionAsk, actionWait},
+		"turn":                     {actionTake, actionLeave},
+		"turn-over-taken":          {actionLeave},
+		"turn-over-lapsed":         {actionWait},
+		"turn-over-took":           nil,
+		"forgotten":                {actionAsk, actionForceConfirmed},
+		"offered":                  {actionAccept, actionDecline},
+		"offer-over-declined":      nil,
+		"handed-over":              {actionRelease, actionAsk},
+		"handed-over-over":         nil,
+		"force-released":           nil,
+		"question-owner":           {actionAgree, actionAskToWait},
+		"question-owner-agreed":    {actionAskToWait},
+		"question-owner-waits":     {actionAgree},
+		"question-owner-over":      nil,
+		"question-owner-ended":     nil,
+		"question-channel":         {actionAgree, actionAskToWait},
+		"consent":                  nil,
+		"consent-waits":            nil,
+		"consent-all":              {actionTake},
+		"consent-taken":            nil,
+		"consent-news-given":       {actionTake},
+		"consent-news-refused":     {actionWatch, actionTakeAnyway},
+		"consent-news-lapsed":      {actionConsent},
+		"watched":                  {actionTake},
+		"watched-held":             {actionWait},
+		"watch-ended":              {actionWatch},
 	}
 	for name, want := range tests {
 		m, ok := all[name]
@@ -497,7 +546,7 @@ func TestOnlyWhoMustActIsMentioned(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := strings.Contains(m.Text, "<@") || strings.Contains(string(blocks), `"type":"user"`)
-		private := strings.HasPrefix(name, "busy-") && !strings.Contains(name, "public")
+		private := strings.HasPrefix(name, "busy-") && !strings.Contains(name, "public") || strings.Contains(name, "answer-busy") || name == "new-work"
 		if want := slices.Contains(mayMention, name); found != want && !private {
 			t.Errorf("%s: mentions someone is %v, want %v", name, found, want)
 		}

@@ -69,16 +69,16 @@ func waitlist(st deploytoken.Status, asker string, now time.Time) []group {
 	if len(waiters) == 0 {
 		return nil
 	}
+	next := inTurn(waiters, now)
+	tell := func(w deploytoken.Waiter) line { return waiting(w, asker, next != nil && w.ID == next.ID) }
+	kept, more := fit(waiters, maxList, func(w deploytoken.Waiter) int { return tell(w).size() })
 	g := group{
 		lines:    []line{{words(count(len(waiters), "person waits", "people wait") + " for the deploy token:")}},
 		numbered: true,
 	}
-	next := inTurn(waiters, now)
-	for i := range waiters {
-		g.bullets = append(g.bullets, waiting(&waiters[i], asker, &waiters[i] == next))
+	for _, w := range kept {
+		g.bullets = append(g.bullets, tell(w))
 	}
-	kept, more := fit(g.bullets, maxList, line.size)
-	g.bullets = kept
 	groups := []group{g}
 	if more > 0 {
 		rest := line{words("and " + count(more, "more", "more") + ".")}
@@ -91,7 +91,7 @@ func waitlist(st deploytoken.Status, asker string, now time.Time) []group {
 }
 
 // waiting tells of one who waits.
-func waiting(w *deploytoken.Waiter, asker string, turn bool) line {
+func waiting(w deploytoken.Waiter, asker string, turn bool) line {
 	who := named(w.Name)
 	if w.PersonID == asker {
 		who = strong("You")
@@ -113,9 +113,9 @@ func (d teller) turn() (Message, bool) {
 	switch {
 	case w == nil:
 		return Message{}, false
-	case w.Why == deploytoken.WaiterLapsed, !w.Turn.IsZero() && !w.Turn.After(d.At):
+	case w.Why == deploytoken.WaiterLapsed, w.Left.IsZero() && !w.Turn.IsZero() && !w.Turn.After(d.At):
 		return d.turnOver()
-	case !w.Left.IsZero() || w.Turn.IsZero():
+	case !w.Left.IsZero(), w.Turn.IsZero():
 		return Message{}, false
 	}
 	lines := []line{{words("The deploy token is free, and it is your turn to take it, until "), moment(w.Turn), words(".")}}

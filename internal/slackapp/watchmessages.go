@@ -33,7 +33,7 @@ func (d teller) watched() (Message, bool) {
 		lines = append(lines, line{words("I didn't look at PostgreSQL.")})
 	}
 	if t := d.Notice.Token; t != nil && t.State != deploytoken.Free {
-		return compose([]group{{lines: append(lines, says(d.document(), *t))}}, []button{waitButton()}), true
+		return compose([]group{{lines: append(lines, join(line{words("The ")}, says(d.document(), *t)))}}, []button{waitButton()}), true
 	}
 	lines = append(lines, line{words("That may change at any time: when you take the token, I look once more. I don't go on looking.")})
 	return compose([]group{{lines: lines}}, []button{takeButton(w.ID)}), true

@@ -429,7 +429,7 @@ func TestTheAskerSeesHowToGoOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, words := range []string{"If you take the token anyway, every owner is told at once", "how not to lose what runs", "Person Number 0", "of whom 1 have not agreed yet", "PostgreSQL"} {
+	for _, words := range []string{"If you take the token anyway, every owner is told at once", "how not to lose what runs", "Person Number 0", "of whom 1 did not agree so far", "PostgreSQL"} {
 		if !strings.Contains(string(blocks), words) {
 			t.Errorf("the message with much in it doesn't say %q", words)
 		}

@@ -125,6 +125,57 @@ func TestTheCheckerOnAWorld(t *testing.T) {
 	}
 }
 
+// What runs has the same ID for as long as it does, and what is started again has
+// another.
+func TestIDsLast(t *testing.T) {
+	s := start(t, kingfisher.Config{ScrapydUsername: "scrape", ScrapydPassword: "hunter2"})
+	startAll := func() (ids []string) {
+		spider, err := s.StartSpider(kingfisher.Spider{Name: "zambia"})
+		must(t, err)
+		process, err := s.StartProcess(kingfisher.Process{User: "ocdskfs", Command: "scrapy crawl honduras"})
+		must(t, err)
+		query, err := s.StartQuery(kingfisher.Query{User: "alice", Text: "select 1"})
+		must(t, err)
+		must(t, s.RunCommand("ocdskfp", "jm-load", "load"))
+		return []string{spider.ID, process.ID, query.ID}
+	}
+	look := func() (ids []string) {
+		for _, c := range check(t, s, 0).Checks {
+			for _, f := range c.Findings {
+				if f.ID == "" {
+					t.Errorf("%+v has no ID", f)
+				}
+				ids = append(ids, f.ID)
+			}
+		}
+		if len(ids) != 5 {
+			t.Fatalf("there are %d findings, want 5", len(ids))
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	must(t, s.OpenSession(kingfisher.Session{User: "ocdskfp", Name: "jm-load"}))
+	must(t, s.OpenSession(kingfisher.Session{User: "alice", Name: "look", Opened: now.Add(-time.Hour)}))
+	started := startAll()
+	first := look()
+	if again := look(); !slices.Equal(again, first) {
+		t.Errorf("at another look, the IDs are %q, and not %q", again, first)
+	}
+	for _, id := range started {
+		must(t, s.Stop(id))
+	}
+	startAll()
+	kept := 0
+	for _, id := range look() {
+		if slices.Contains(first, id) {
+			kept++
+		}
+	}
+	if kept != 1 {
+		t.Errorf("started again, %d have the IDs of before, want only the idle session", kept)
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

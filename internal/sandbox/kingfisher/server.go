@@ -65,6 +65,7 @@ type Server struct {
 	hostKey   ssh.Signer
 	clientKey ed25519.PrivateKey
 	ssh       *ssh.ServerConfig
+	boot      string // identifies the start of the system
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -96,7 +97,7 @@ func New(config Config) (*Server, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: config, mux: http.NewServeMux(), faultEnded: make(chan struct{}), subs: map[chan Change]struct{}{}}
+	s := &Server{config: config, mux: http.NewServeMux(), boot: newUUID(), faultEnded: make(chan struct{}), subs: map[chan Change]struct{}{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.makeKeys(); err != nil {
 		return nil, fmt.Errorf("local Kingfisher: making keys: %w", err)

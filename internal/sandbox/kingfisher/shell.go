@@ -16,7 +16,7 @@ import (
 
 // outputVersion is of the check's output, which the checker compares with its
 // own.
-const outputVersion = 1
+const outputVersion = 2
 
 // serveShell serves SSH until the listener is closed, and returns once every
 // connection has ended.
@@ -123,8 +123,8 @@ func (p *printer) run(header, out string, status int) {
 	p.control("exit", status)
 }
 
-// newNonce returns a random UUID.
-func newNonce() string {
+// newUUID returns a random UUID.
+func newUUID() string {
 	id := newID()
 	return strings.Join([]string{id[:8], id[8:12], id[12:16], id[16:20], id[20:]}, "-")
 }
@@ -134,12 +134,13 @@ func (s *Server) output() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w, now := &s.world, s.config.Now().In(s.config.Zone)
-	p := printer{nonce: newNonce()}
+	p := printer{nonce: newUUID()}
 	fmt.Fprintf(&p, "\nkingfisher-busy %d %s %s\n", outputVersion, p.nonce, now.Format("-0700"))
 
-	processes := w.ps(now)
+	processes, starts := w.ps(now)
 	p.control("begin", "processes")
 	p.run("ps", processes, 0)
+	p.run("starts "+s.boot, starts, 0)
 	p.control("end", "processes")
 
 	p.control("begin", "tmux")
@@ -147,6 +148,7 @@ func (s *Server) output() []byte {
 		p.run(fmt.Sprintf("socket %s /tmp/tmux-%d/default", t.user, 1001+i), w.panes(t.user), 0)
 	}
 	p.run("ps", processes, 0)
+	p.run("starts "+s.boot, starts, 0)
 	p.control("end", "tmux")
 
 	p.control("begin", "postgres")
@@ -156,15 +158,18 @@ func (s *Server) output() []byte {
 	return p.Bytes()
 }
 
-// ps lists the processes: pid, ppid, pgid, stat, etimes, user, comm, args.
-func (w *world) ps(now time.Time) string {
-	var b strings.Builder
+// ps lists the processes: pid, ppid, pgid, stat, etimes, user, comm, args; and
+// when they started: pid, hundredths of a second since the start of the system.
+func (w *world) ps(now time.Time) (processes, starts string) {
+	var b, begun strings.Builder
 	line := func(pid, parent int, since time.Time, user, args string) {
 		name, _, _ := strings.Cut(args, " ")
 		if name = path.Base(name); name == "tmux" {
 			name = "tmux: server"
 		}
 		fmt.Fprintf(&b, "%d %d %d S %d %s %-15.15s %s\n", pid, parent, pid, seconds(now, since), user, name, args)
+		// The system has been up since 1970.
+		fmt.Fprintf(&begun, "%d %d\x00", pid, max(0, since.UnixMilli()/10))
 	}
 	line(1, 0, time.Time{}, "root", "/sbin/init")
 	line(2, 1, time.Time{}, "ocdskfs", "/home/ocdskfs/scrapyd/.ve/bin/python /home/ocdskfs/scrapyd/.ve/bin/scrapyd")
@@ -193,7 +198,7 @@ func (w *world) ps(now time.Time) string {
 			}
 		}
 	}
-	return b.String()
+	return b.String(), begun.String()
 }
 
 // panes lists a user's panes: created, attached, pid, dead, session.
@@ -215,10 +220,11 @@ func (w *world) activity(now time.Time) string {
 		if q.Client != "" {
 			client = q.Client
 		}
-		age := seconds(now, q.Started)
+		age, start := seconds(now, q.Started), q.Started.UnixMicro()
 		sessions = append(sessions, map[string]any{
-			"user": q.User, "database": q.Database, "client": client, "application": q.Application,
-			"state": q.State, "query_age": age, "transaction_age": age, "query": q.Text,
+			"pid": q.pid, "user": q.User, "database": q.Database, "client": client, "application": q.Application,
+			"state": q.State, "query_age": age, "transaction_age": age, "query_start": start, "transaction_start": start,
+			"query": q.Text,
 		})
 	}
 	// Strings and numbers always marshal.

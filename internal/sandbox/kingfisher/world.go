@@ -59,6 +59,8 @@ type Query struct {
 	State string `json:"state"`
 	// Started is when it was started; now where zero.
 	Started time.Time `json:"started"`
+
+	pid int
 }
 
 // A Process is a program that runs beside Scrapyd and tmux, from cron for
@@ -281,7 +283,7 @@ func (s *Server) StartQuery(query Query) (Query, error) {
 		if query.Started.IsZero() {
 			query.Started = now
 		}
-		query.ID = newID()
+		query.ID, query.pid = newID(), w.pid()
 		w.queries = append(w.queries, query)
 		return nil
 	})

@@ -1,0 +1,157 @@
+package deploytoken
+
+import (
+	"context"
+	"slices"
+)
+
+// A subject is what a command is about beside the token, as far as that doesn't
+// change while it is worked on.
+type subject struct {
+	// purpose is what the token is taken or waited for, or why it is released for
+	// its holder: the command's own words, else those of what it goes back to.
+	purpose string
+	// checked is whether there are busy checks, and kingfisher whether the
+	// purpose names Kingfisher.
+	checked, kingfisher bool
+	// asker is the asker's name, and other the person whom the command names,
+	// where that is needed.
+	asker string
+	other Person
+	// forbidden says why the asker may not do it; "" where they may.
+	forbidden string
+}
+
+// about looks up what the command is about. A problem is one to tell the asker;
+// an err is one of the ledger's.
+func (s *Service) about(ctx context.Context, c Command) (about subject, problem, err error) {
+	about.purpose = c.Words
+	if about.purpose == "" && c.Subject != "" && (c.Kind.takes() || c.Kind == KindForceConfirmed || c.Kind == KindWait) {
+		if about.purpose, err = s.earlierWords(ctx, c); err != nil {
+			return subject{}, nil, err
+		}
+	}
+	about.checked, about.kingfisher = s.busy != nil, names(about.purpose, s.kingfisher)
+	look := func(id string) (p Person) {
+		if problem == nil {
+			p, problem = s.person(ctx, id)
+		}
+		return p
+	}
+	switch c.Kind {
+	case KindConsent, KindWatch:
+		if !about.checked {
+			problem = &Fault{Kind: ErrMisconfigured, Message: "The busy checks are not set up for this bot. Whoever runs it can add a kingfisher section to its configuration."}
+		}
+	case KindWait, KindAgree, KindAskToWait:
+		about.asker = CleanName(look(c.PersonID).Name)
+	case KindGive:
+		about.other = look(c.Subject)
+		if problem == nil {
+			problem = CheckName(about.other.Name)
+		}
+		if problem == nil {
+			member, err := s.directory.Member(ctx, c.Subject)
+			switch {
+			case err != nil:
+				problem = err
+			case !member:
+				problem = &Fault{Kind: ErrName, Message: CleanName(about.other.Name) + " can't use this bot: only members of the deploy token's channel can, or of the user group that is set for it."}
+			}
+		}
+		about.other.Name = CleanName(about.other.Name)
+	case KindForce, KindForceConfirmed:
+		about.asker = CleanName(look(c.PersonID).Name)
+		if problem == nil && s.forceGroup != "" {
+			group, err := s.directory.Group(ctx, s.forceGroup)
+			if problem = err; err == nil && !slices.ContainsFunc(group, func(p Person) bool { return p.ID == c.PersonID }) {
+				about.forbidden = "Releasing somebody else's token is for a user group that you are not in. Ask somebody who is, or press Ask to release."
+			}
+		}
+		if c.Kind == KindForceConfirmed && about.purpose == "" {
+			// It was offered to whoever waits.
+			about.purpose = "it seemed to be forgotten"
+		}
+	}
+	return about, problem, nil
+}
+
+// earlierWords returns what was said of what the command goes back to: a
+// deployment, a place in the waitlist, or an earlier command.
+func (s *Service) earlierWords(ctx context.Context, c Command) (string, error) {
+	for _, kind := range []MatterKind{MatterDeployment, MatterWaiter} {
+		switch m, err := s.ledger.Matter(ctx, c.Document, MatterRef{kind, c.Subject}); m := m.(type) {
+		case *Deployment:
+			return m.Purpose, err
+		case *Waiter:
+			return m.Purpose, err
+		default:
+			if err != nil {
+				return "", err
+			}
+		}
+	}
+	earlier, _, err := s.ledger.Command(ctx, c.Subject)
+	if err != nil || earlier == nil {
+		return "", err
+	}
+	return earlier.Words, nil
+}
+
+// situation returns sit with what the command is about.
+func (about subject) situation(sit situation) situation {
+	sit.purpose, sit.asker, sit.other, sit.forbidden = about.purpose, about.asker, about.other, about.forbidden
+	sit.deployment, sit.kingfisher = about.deployment(sit)
+	return sit
+}
+
+// deployment returns the deployment that the command is for, and whether the
+// busy checks come before it: the one that it names, another of the asker's that
+// has not begun, or a new one.
+func (about subject) deployment(sit situation) (Deployment, bool) {
+	c := sit.command
+	fresh := Deployment{ID: c.ID, PersonID: c.PersonID, Purpose: about.purpose, At: sit.now, Takes: c.Kind.takes()}
+	if sit.look != nil {
+		fresh.Name = sit.look.asker
+	}
+	var own *Deployment
+	for i := range sit.record.Matters.Deployments {
+		d := &sit.record.Matters.Deployments[i]
+		if d.PersonID != c.PersonID {
+			continue
+		}
+		if d.ID == c.Subject {
+			own = d
+			break
+		}
+		if d.Holding == "" || c.Kind == KindConsent {
+			own = d
+		}
+	}
+	d := fresh
+	if own != nil {
+		d = *own
+		if c.Subject != d.ID {
+			// Asked for anew, in other words perhaps.
+			d.WithoutPostgres, d.OutOfTurn = false, false
+			if c.Kind.takes() {
+				d.Purpose = about.purpose
+			}
+		}
+		d.Takes = d.Takes || c.Kind.takes()
+	}
+	d.OutOfTurn = d.OutOfTurn || c.Kind == KindTakeOutOfTurn
+	d.WithoutPostgres = d.WithoutPostgres || c.Kind == KindTakeWithoutPostgres
+	named := own != nil && c.Subject == own.ID
+	return d, about.checked && (about.kingfisher || named || c.Kind == KindTakeAnyway || c.Kind == KindTakeWithoutPostgres)
+}
+
+// names reports whether one of the words stands in the text, case aside.
+func names(text string, words []string) bool {
+	for _, w := range words {
+		if w != "" && hasWords(text, w) {
+			return true
+		}
+	}
+	return false
+}
