@@ -14,9 +14,15 @@ import (
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if status, _, stderr := w.bot(t, "audit"); status != 1 || !strings.Contains(stderr, "no store yet") {
+	if status, _, stderr := w.bot(t, "audit"); status != 1 || !strings.Contains(stderr, "no store yet: the bot makes it when it first starts") {
 		t.Errorf("before the bot ran: status %d: %s", status, stderr)
 	}
+	sqlite := w.config["STORE_URL"]
+	w.config["STORE_URL"] = "postgres://bot:hunter2@" + closedAddress(t) + "/db"
+	if status, _, stderr := w.bot(t, "audit"); status != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "see that it runs") || strings.Contains(stderr, "hunter2") {
+		t.Errorf("without the database: status %d: %s", status, stderr)
+	}
+	w.config["STORE_URL"] = sqlite
 	b := w.serve(t)
 	w.slash(t, ana, "/deploy-token", "take the registry")
 	w.slash(t, bob, "/deploy-token", "take")

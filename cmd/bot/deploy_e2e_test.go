@@ -351,6 +351,46 @@ func TestDeployedConfiguration(t *testing.T) {
 	})
 }
 
+// The Dockerfile, the compose files and the Kubernetes manifest are well by the
+// tools that will read them.
+func TestManifests(t *testing.T) {
+	if os.Getenv("DEPLOYTOKEN_TEST_REAL") == "" {
+		t.Skip("needs the libraries of BuildKit, Compose and Kubernetes, which take minutes to compile: set DEPLOYTOKEN_TEST_REAL=1")
+	}
+	tool := filepath.Join(t.TempDir(), "manifests")
+	build := exec.Command("go", "build", "-o", tool, ".")
+	build.Dir = "testdata/manifests"
+	build.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	files := []string{"../../Dockerfile", "../../deploy/compose/sqlite.yaml", "../../deploy/compose/postgres.yaml", "../../deploy/kubernetes.yaml"}
+	output(t, "", tool, files...)
+
+	// What is wrong is noticed.
+	for i, broken := range []struct{ from, to, says string }{
+		{"USER 65532:65532", "ENV API_TOKEN=abc", "SecretsUsedInArgOrEnv"},
+		{"read_only: true", "readonly: true", "readonly"},
+		{"secrets: [store-url,", "secrets: [storeurl,", "storeurl"},
+		{"readOnlyRootFilesystem", "readonlyRootFilesystem", "readonlyRootFilesystem"},
+		{"drop: [ALL]", "drop: []", "Pod Security Standard"},
+		{"apiVersion: policy/v1", "apiVersion: policy/v1beta1", "policy/v1beta1 PodDisruptionBudget"},
+	} {
+		i = min(i, len(files)-1)
+		text := read(t, files[i])
+		if !strings.Contains(text, broken.from) {
+			t.Errorf("%s has no %q", files[i], broken.from)
+		}
+		file := filepath.Join(t.TempDir(), filepath.Base(files[i]))
+		write(t, file, strings.Replace(text, broken.from, broken.to, 1), 0o600)
+		args := slices.Clone(files)
+		args[i] = file
+		if out, err := exec.Command(tool, args...).CombinedOutput(); err == nil || !strings.Contains(string(out), broken.says) {
+			t.Errorf("%q instead of %q: %v\n%s", broken.to, broken.from, err, out)
+		}
+	}
+}
+
 // An image is what the last stage of the Dockerfile says.
 type image struct {
 	copies                           [][]string // of COPY, its arguments, options aside

@@ -740,7 +740,7 @@ func TestDoctorOfPostgres(t *testing.T) {
 	for range 2 {
 		d, text := w.doctor(t)
 		d.shows(t, text)
-		if !strings.Contains(text, "nothing there yet; bot serve sets it up") {
+		if !strings.Contains(text, "nothing there yet; the bot sets it up when it starts") {
 			t.Errorf("the empty store isn't spoken of:\n%s", text)
 		}
 	}

@@ -323,13 +323,19 @@ func TestUnavailableStart(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	w := newWorld(t)
-	for _, args := range [][]string{{"sereve"}, {"serve", "--confg", "x"}, {"busy", "--without", "cpu"}, {"status", "extra"}, {"serve", "--log-level", "loud"}} {
+	for _, args := range [][]string{{"sereve"}, {"serve", "--confg", "x"}, {"busy", "--without", "cpu"}, {"status", "extra"}, {"serve", "--log-level", "loud"},
+		{"help", "sereve"}, {"help", "config", "shema"}, {"completion", "fsh"}, {"completion", "bash", "extra"}, {"preflight", "a", "b"}} {
 		status, out, stderr := w.bot(t, args...)
 		if status != 2 || strings.Count(stderr, "\n") != 1 || out != "" {
 			t.Errorf("%v: status %d: %s%s", args, status, out, stderr)
 		}
 	}
-	if status, out, _ := w.bot(t, "version"); status != 0 || out == "" {
-		t.Errorf("version: status %d: %s", status, out)
+	for _, args := range [][]string{{"version"}, {"--version"}, {"help", "config", "schema"}, {"completion"}, {"completion", "bash"}, {"help", "completion", "zsh"}} {
+		if status, out, stderr := w.bot(t, args...); status != 0 || out == "" || stderr != "" {
+			t.Errorf("%v: status %d: %s%s", args, status, out, stderr)
+		}
+	}
+	if _, _, stderr := w.bot(t, "config", "shema"); stderr != "bot: config: unknown command or argument \"shema\". See “bot help”.\n" {
+		t.Error(stderr)
 	}
 }

@@ -52,12 +52,12 @@ Where the status is guard's own, a line on standard error that begins with “bo
 	busy := flags.Bool("busy", false, "first make the busy checks of bot busy, and run COMMAND only if Kingfisher is idle")
 	without := flags.StringSlice("without", nil, "with --busy, leave a `check` out: scrapyd, tmux, postgres")
 	c.RunE = func(c *cobra.Command, command []string) error {
-		o := app.GuardOptions{Name: *name, Strict: *strict, Warn: func(m string) { fmt.Fprintln(stderr, "bot guard: "+m) }}
+		o := app.GuardOptions{Name: *name, Strict: *strict, Warn: func(m string) { fmt.Fprintf(stderr, "%s guard: %s\n", program, m) }}
 		switch {
 		case strings.TrimSpace(*name) == "":
 			return usageError{errors.New(`--as: say who must hold the token, as in --as "Ana Díaz"`)}
 		case len(command) == 0 || command[0] == "":
-			return usageError{errors.New(`say what to run, as in bot guard --as "Ana Díaz" -- ./run.py 'docs' state.apply`)}
+			return usageError{fmt.Errorf(`say what to run, as in %s guard --as "Ana Díaz" -- ./run.py 'docs' state.apply`, program)}
 		case len(*without) > 0 && !*busy:
 			return usageError{errors.New("--without goes with --busy")}
 		case *busy:
@@ -111,7 +111,7 @@ func refused(err error, stderr *os.File, cfg *config.Config) error {
 			return err
 		}
 	}
-	fmt.Fprintf(stderr, "bot guard: %s\n", err)
+	fmt.Fprintf(stderr, "%s guard: %s\n", program, err)
 	return exit(status)
 }
 

@@ -118,6 +118,16 @@ func TestGuardInterruptedScript(t *testing.T) {
 	}
 }
 
+// A command that Ctrl-C ends may be gone before the guard has the signal itself.
+func TestGuardOfAnInterruptedCommand(t *testing.T) {
+	w := newGuarded(t)
+	_, guard := onTerminal(t, w, `exec "$0" guard --as 'Ana Díaz' -- sh -c 'kill -INT $$'`)
+	guard.Wait()
+	if s := guard.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGINT {
+		t.Errorf("the guard ended with %v", guard.ProcessState)
+	}
+}
+
 // Ctrl-Z stops the command and its guard, and fg takes up both.
 func TestGuardJobControl(t *testing.T) {
 	w := newGuarded(t)

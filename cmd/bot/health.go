@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -60,7 +61,11 @@ func health(ctx context.Context, stdout io.Writer, url string) error {
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("the bot does not answer: %w", err)
+		reason := err
+		if e, ok := errors.AsType[*net.OpError](err); ok {
+			reason = e.Err
+		}
+		return fmt.Errorf("the bot does not answer at %s: see that it runs, and that --address is its http.address (%w)", url, reason)
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))

@@ -21,7 +21,7 @@ func TestHealth(t *testing.T) {
 	if status := b.stop(t); status != 0 {
 		t.Errorf("the bot ended with %d", status)
 	}
-	if status, out, errs := w.bot(t, "health"); status != exitFailed || out != "" || !strings.Contains(errs, "does not answer") {
+	if status, out, errs := w.bot(t, "health"); status != exitFailed || out != "" || !strings.Contains(errs, "does not answer at http://"+address+"/readyz: see that it runs") || strings.Contains(errs, "dial") {
 		t.Errorf("without a bot: %d %q %q", status, out, errs)
 	}
 	if status, _, errs := w.bot(t, "health", "--address", "localhost"); status != exitUsage || !strings.Contains(errs, "host:port") {

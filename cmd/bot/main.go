@@ -84,6 +84,8 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		Args:          noArguments,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.Version = version()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err} })
@@ -101,14 +103,47 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 		versionCommand(stdout),
 		manCommand(root),
 	)
+	strict(root)
 	return named(root)
+}
+
+// strict has Cobra's own commands refuse what they don't know, which they would
+// answer with a help, as if it were what was asked for.
+func strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(c *cobra.Command, args []string) error {
+				if _, unknown, err := root.Find(args); err != nil || len(unknown) > 0 {
+					return unknownArgument(c, strings.Join(args, " "))
+				}
+				return nil
+			}
+		case "completion":
+			c.Args = noArguments
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+			for _, shell := range c.Commands() {
+				shell.Args = noArguments
+			}
+		}
+	}
 }
 
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s: unknown command or argument %q", c.CommandPath(), args[0])}
+		return unknownArgument(c, args[0])
 	}
 	return nil
+}
+
+func unknownArgument(c *cobra.Command, argument string) error {
+	err := fmt.Errorf("unknown command or argument %q", argument)
+	if c.HasParent() {
+		err = fmt.Errorf("%s: %w", strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" "), err)
+	}
+	return usageError{err}
 }
 
 // configFlag adds --config to a subcommand, and returns how to load the file.

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"time"
 
@@ -18,9 +18,9 @@ func preflightCommand(stdout io.Writer, env func(string) (string, bool)) *cobra.
 		Long: `preflight is the first step of a deployment. It looks at the deploy checkout, which is DIR or where you are, and at pillar/private and salt/private within it (preflight.repositories in the configuration names others). It asks their remotes, and says which of them is not on its default branch, clean (untracked files count, ignored ones don't) and up to date, and what to do about it.
 
 With a configuration it also says who holds the deploy token and what a deployment to Kingfisher would interrupt. These don't change the exit status, which is 0 where the repositories are in order, and 1 where they aren't.`,
-		Args: func(c *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{fmt.Errorf("%s: name one folder, the deploy checkout", c.CommandPath())}
+				return usageError{errors.New("preflight: name one folder, the deploy checkout")}
 			}
 			return nil
 		},

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"regexp"
 
@@ -40,7 +40,7 @@ func manCommand(root *cobra.Command) *cobra.Command {
 		Hidden: true,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("man: give the folder to write to")}
+				return usageError{errors.New("man: give the folder to write to")}
 			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -49,6 +50,16 @@ func TestReleaseNames(t *testing.T) {
 	}
 	for _, line := range regexp.MustCompile(`(?m)^.*\bbot (serve|guard|status|busy|audit|doctor|demo|config)\b.*$`).FindAllString(text, -1) {
 		t.Errorf("it calls itself bot: %s", line)
+	}
+	// What is its own in the output of a guarded command is known by its name.
+	if !strings.Contains(output(t, "", program, "help", "guard"), "begins with “deploytoken”") {
+		t.Error("the help on guard has another name")
+	}
+	w := newWorld(t)
+	c := exec.Command(program, "guard", "--as", "Ana Díaz", "--", "true")
+	c.Env = w.environment()
+	if said, _ := c.CombinedOutput(); !strings.HasPrefix(string(said), "deploytoken guard: nobody holds") {
+		t.Errorf("guard says %q", said)
 	}
 	if said := output(t, "", program, "version"); len(strings.Fields(said)) < 2 {
 		t.Errorf("the version is %q", said)

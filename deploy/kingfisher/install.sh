@@ -43,6 +43,10 @@ put() {
 }
 
 remove() {
+	case $(getent passwd "$user") in
+	'' | *:"$home":*) ;;
+	*) fail "the user $user on this server is not the one that this made: its home is not $home" ;;
+	esac
 	rm -f "$home/.ssh/authorized_keys" "$sudoers" "$script"
 	if getent passwd "$user" >/dev/null; then
 		userdel "$user"

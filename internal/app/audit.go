@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -55,6 +56,9 @@ func Audit(ctx context.Context, c *config.Config, q AuditQuery) ([]AuditEvent, e
 	ctx, cancel := context.WithTimeout(ctx, auditWithin)
 	defer cancel()
 	store, err := ledger.Open(ctx, c.Store.URL.Reveal(), ledger.Options{ReadOnly: true})
+	if errors.Is(err, ledger.ErrNoStore) {
+		return nil, fmt.Errorf("%w: the bot makes it when it first starts. Look with the bot's own configuration, and in the folder that it runs in", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -304,7 +304,7 @@ func tryStore(ctx context.Context, c *config.Config) (found, warning string, err
 				return "", "", err
 			}
 		}
-		return where + ": nothing there yet; bot serve sets it up", "", nil
+		return where + ": nothing there yet; the bot sets it up when it starts", "", nil
 	}
 	if err != nil {
 		return "", "", err

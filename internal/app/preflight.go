@@ -150,7 +150,7 @@ func writeBusySummary(b *strings.Builder, r deploytoken.BusyReport) {
 		b.WriteString("Kingfisher is idle: a deployment would interrupt nothing.\n")
 		return
 	case deploytoken.Busy:
-		b.WriteString("Kingfisher is busy (see bot busy):\n")
+		b.WriteString("Kingfisher is busy (the command busy says more):\n")
 	default:
 		b.WriteString("It is unknown whether Kingfisher is busy:\n")
 	}

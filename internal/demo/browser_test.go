@@ -275,6 +275,20 @@ func (p *tab) post(path string, body any) string {
 	return value[string](p, `fetch(`+quote(path)+`, {method: 'POST', body: `+quote(string(b))+`}).then((r) => r.json()).then((r) => r.error ?? '')`)
 }
 
+// accessible checks the page with axe-core, which it has, in light and dark.
+func (p *tab) accessible(state string) {
+	p.t.Helper()
+	for _, dark := range []bool{false, true} {
+		p.dark(dark)
+		for _, violation := range value[[]string](p, `(async () => {
+			const {violations} = await axe.run(document, {resultTypes: ['violations']});
+			return violations.flatMap((v) => v.nodes.map((n) => v.id + ' (' + v.help + '): ' + n.html + ' ' + n.failureSummary));
+		})()`) {
+			p.t.Errorf("%s (dark: %t): %s", state, dark, violation)
+		}
+	}
+}
+
 // axeCore returns axe-core, installed from npm.
 func axeCore(t testing.TB) string {
 	t.Helper()

@@ -93,6 +93,7 @@ func TestListensOnTheLoopbackInterfaceAlone(t *testing.T) {
 func TestBadRequestsChangeNothing(t *testing.T) {
 	w := quiet(t)
 	h := w.handler()
+	ahead := w.clock.Skipped()
 	for path, body := range map[string]string{
 		"/clock":               `{"skip": "-1h"}`,
 		"/clock?2":             `{"skip": "soon"}`,
@@ -114,8 +115,8 @@ func TestBadRequestsChangeNothing(t *testing.T) {
 			t.Errorf("%s %s: %d %s", path, body, answer.Code, answer.Body)
 		}
 	}
-	if ahead := w.clock.Skipped(); ahead != 0 {
-		t.Errorf("the clock is %s ahead", ahead)
+	if now := w.clock.Skipped(); now != ahead {
+		t.Errorf("the clock is %s ahead, and was %s", now, ahead)
 	}
 	for _, f := range w.faultViews() {
 		if f.On {
@@ -236,6 +237,33 @@ func TestEvents(t *testing.T) {
 			if name != "world" && name != "log" { // of the bot, which ends at once
 				t.Errorf("%s has not changed", name)
 			}
+		}
+	}
+}
+
+// TestBeginsInWorkingHours: when the demo is started at night or on a Sunday,
+// it is the next working morning in it.
+func TestBeginsInWorkingHours(t *testing.T) {
+	toronto, err := time.LoadLocation("America/Toronto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ now, then time.Time }{
+		{time.Date(2026, 3, 3, 9, 0, 0, 0, time.UTC), time.Date(2026, 3, 3, 9, 0, 0, 0, time.UTC)},
+		{time.Date(2026, 3, 3, 15, 59, 59, 0, time.UTC), time.Date(2026, 3, 3, 15, 59, 59, 0, time.UTC)},
+		{time.Date(2026, 3, 3, 8, 59, 0, 0, time.UTC), time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)},
+		{time.Date(2026, 3, 3, 16, 0, 0, 0, time.UTC), time.Date(2026, 3, 4, 10, 0, 0, 0, time.UTC)},
+		{time.Date(2026, 3, 6, 20, 0, 0, 0, toronto), time.Date(2026, 3, 9, 10, 0, 0, 0, toronto)}, // over the change to summer time
+		{time.Date(2026, 3, 7, 9, 30, 0, 0, time.UTC), time.Date(2026, 3, 9, 10, 0, 0, 0, time.UTC)},
+	} {
+		if got := c.now.Add(untilWork(c.now)); !got.Equal(c.then) {
+			t.Errorf("at %s, it begins at %s, not %s", c.now, got, c.then)
+		}
+	}
+	for name, seconds := range map[string]int{"Etc/UTC": 0, "Etc/GMT-2": 7200, "Etc/GMT+5": -5 * 3600, "Etc/GMT-6": 5*3600 + 1800, "Etc/GMT-14": 14 * 3600, "Etc/GMT+12": -12 * 3600} {
+		got := timezone(time.Date(2026, 3, 3, 9, 0, 0, 0, time.FixedZone("", seconds)))
+		if _, err := time.LoadLocation(got); err != nil || got != name {
+			t.Errorf("%d s from UTC is %s, not %s (%v)", seconds, got, name, err)
 		}
 	}
 }

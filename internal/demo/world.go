@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,7 +48,9 @@ const (
 	channelID     = "C0DEPLOYS"
 	documentID    = "deploy-token-document"
 	spreadsheetID = "deploy-history-spreadsheet"
-	botAccount    = "bot@deploytoken-demo.iam.gserviceaccount.com"
+	// consentGroup is asked about work whose owner nobody knows.
+	consentGroup = "S0DATASUPPORT"
+	botAccount   = "bot@deploytoken-demo.iam.gserviceaccount.com"
 
 	// No program outside this one takes these.
 	botToken, appToken       = "xoxb-demo", "xapp-demo"
@@ -74,6 +77,7 @@ type world struct {
 // newWorld starts the local servers and the bot, whose files are put into dir.
 func newWorld(dir string, c Config) (_ *world, err error) {
 	w := &world{clock: new(clock), faults: map[string]int{}, changed: map[chan<- struct{}]bool{}}
+	w.clock.skip(untilWork(time.Now()))
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -98,17 +102,19 @@ func (w *world) startSlack() (err error) {
 	for _, p := range people {
 		members = append(members, p.ID)
 	}
+	tz := timezone(w.clock.Now())
 	config := slack.Config{
 		Team:     slack.Team{ID: "T0DEMO", Name: "Demo team", Domain: "demo"},
 		App:      slack.App{ID: "A0DEMO", Name: "deploytoken", UserID: "U0BOT", BotID: "B0DEMO"},
 		BotToken: botToken, AppToken: appToken,
 		Users: []slack.User{
-			{ID: "U0ANA", Name: "ana", RealName: "Ana Díaz", DisplayName: "Ana"},
-			{ID: "U0BOB", Name: "bob", RealName: "Bob Ray", DisplayName: "Bob"},
-			{ID: "U0CHIDI", Name: "chidi", RealName: "Chidi Okafor", DisplayName: "Chidi"},
-			{ID: "U0DEE", Name: "dee", RealName: "Dee Novak", DisplayName: "Dee"},
+			{ID: "U0ANA", Name: "ana", RealName: "Ana Díaz", DisplayName: "Ana", TZ: tz},
+			{ID: "U0BOB", Name: "bob", RealName: "Bob Ray", DisplayName: "Bob", TZ: tz},
+			{ID: "U0CHIDI", Name: "chidi", RealName: "Chidi Okafor", DisplayName: "Chidi", TZ: tz},
+			{ID: "U0DEE", Name: "dee", RealName: "Dee Novak", DisplayName: "Dee", TZ: tz},
 		},
 		Channels:     []slack.Channel{{ID: channelID, Name: "deploys", Members: members}},
+		UserGroups:   []slack.UserGroup{{ID: consentGroup, Handle: "data-support", Name: "Data support", Members: []string{"U0CHIDI", "U0DEE"}}},
 		Clock:        w.clock.Now,
 		HistoryLimit: 300,
 	}
@@ -193,15 +199,44 @@ func (w *world) environment(dir string) ([]string, error) {
 		"KINGFISHER_SSH_IDENTITY_FILE=" + identity,
 		"KINGFISHER_SSH_KNOWN_HOSTS_FILE=" + knownHosts,
 		"KINGFISHER_TIMEOUT=5s",
-		"KINGFISHER_PEOPLE=chidi=U0CHIDI,co=U0CHIDI,ana=U0ANA,bob=U0BOB",
+		"KINGFISHER_PEOPLE=chidi=U0CHIDI,co=U0CHIDI,10.0.0.7=U0CHIDI,ana=U0ANA,ad=U0ANA,bob=U0BOB,br=U0BOB,dee=U0DEE,dn=U0DEE",
+		"KINGFISHER_CONSENT_GROUP=" + consentGroup,
 		"SCRAPYD_USERNAME=" + scrapydUser,
 		"SCRAPYD_PASSWORD=" + scrapydPass,
+		"SERVERS=registry,docs,kingfisher-main",
+		"TIMEZONE=" + timezone(w.clock.Now()),
 		// An hour that is skipped brings a reminder.
 		"REMINDERS_SCHEDULE=0 * * * *",
 		"REMINDERS_STALE_AFTER=1h",
 		"STORE_URL=sqlite:" + filepath.Join(dir, "store.db"),
 		"HTTP_ADDRESS=127.0.0.1:0",
 	}, nil
+}
+
+// untilWork is how long it is from now until people are at work: nothing while
+// they are, from 9 to 16 on a weekday, else until ten in the morning.
+func untilWork(now time.Time) time.Duration {
+	weekday := func(t time.Time) bool { return t.Weekday() != time.Saturday && t.Weekday() != time.Sunday }
+	if weekday(now) && now.Hour() >= 9 && now.Hour() < 16 {
+		return 0
+	}
+	year, month, day := now.Date()
+	work := time.Date(year, month, day, 10, 0, 0, 0, now.Location())
+	for work.Before(now) || !weekday(work) {
+		work = work.AddDate(0, 0, 1)
+	}
+	return work.Sub(now)
+}
+
+// timezone is where everybody in the demo is: the zone with this machine's
+// offset, to the hour, as the machine's own may have no name.
+func timezone(now time.Time) string {
+	_, offset := now.Zone()
+	hours := int(math.Round(float64(offset) / 3600))
+	if hours == 0 {
+		return "Etc/UTC"
+	}
+	return fmt.Sprintf("Etc/GMT%+d", -hours) // its sign is the other way around
 }
 
 // close ends the bot and the local servers.

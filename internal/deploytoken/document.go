@@ -3,6 +3,7 @@ package deploytoken
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -123,7 +124,9 @@ func (f *Fault) Error() string {
 	if f.Cause == nil {
 		return f.Message
 	}
-	return f.Message + " (" + f.Cause.Error() + ")"
+	// A cause may be of many lines, as that of a database that has several
+	// addresses.
+	return f.Message + " (" + strings.Join(strings.Fields(f.Cause.Error()), " ") + ")"
 }
 
 // Unwrap gives the kind and the cause, for errors.Is and errors.As.

@@ -176,7 +176,7 @@ func (c *Client) explainRefusal(r refusal, t target) *deploytoken.Fault {
 	case r.code == http.StatusForbidden:
 		f.Message = fmt.Sprintf("Google doesn't let the bot %s %s. Share it with %s as Editor", t.do(), t.name, c.whom())
 		if !t.write {
-			f.Message += " (Viewer is enough for bot status and bot guard)"
+			f.Message += " (Viewer is enough for the commands status and guard)"
 		}
 		f.Message += "."
 	case r.code == http.StatusNotFound:

@@ -23,9 +23,9 @@ type Exit struct {
 	// Status is its exit status, or 128 and the number of the signal that ended
 	// it, as shells have it.
 	Status int
-	// Interrupted is whether it ended by Ctrl-C at the terminal. A program that
-	// ends by that signal itself then tells the shell script that it is part of
-	// to end, too.
+	// Interrupted is whether it ended by SIGINT in the foreground of a terminal,
+	// as by Ctrl-C. A program that ends by that signal itself then tells the shell
+	// script that it is part of to end, too.
 	Interrupted bool
 }
 
@@ -44,8 +44,6 @@ type process struct {
 	command *exec.Cmd
 	name    string
 	done    chan struct{} // closed when the command has ended
-	// interrupted is whether the terminal has sent SIGINT.
-	interrupted bool
 }
 
 func (p *process) start() error {
@@ -105,7 +103,6 @@ func relay(to chan<- os.Signal) (stop func()) {
 // pass passes a signal on, unless the command has it already.
 func (p *process) pass(s os.Signal) {
 	if (s == syscall.SIGINT || s == syscall.SIGQUIT) && inForeground() {
-		p.interrupted = p.interrupted || s == syscall.SIGINT
 		return
 	}
 	_ = p.command.Process.Signal(s) // fails only where the command has ended
@@ -120,12 +117,14 @@ func (p *process) kill() { _ = p.command.Process.Kill() }
 func (p *process) exit() Exit {
 	state := p.command.ProcessState
 	if w := state.Sys().(syscall.WaitStatus); w.Signaled() {
-		return Exit{Status: 128 + int(w.Signal()), Interrupted: p.interrupted && w.Signal() == syscall.SIGINT}
+		return ended(w.Signal())
 	}
 	return Exit{Status: state.ExitCode()}
 }
 
-// ended is how a command that was not started yet would have ended by s.
+// ended is how a command ends, or would have if it was started, by s. Whether
+// the signal came here too isn't asked: the command may have ended by Ctrl-C
+// before it does.
 func ended(s os.Signal) Exit {
 	return Exit{Status: 128 + int(s.(syscall.Signal)), Interrupted: s == syscall.SIGINT && inForeground()}
 }

@@ -374,6 +374,8 @@ func (o *outcome) result() deploytoken.CheckResult {
 		r.State = deploytoken.Busy
 	}
 	if more := len(r.Findings) - maxFindings; more > 0 {
+		// Nobody can be asked about what isn't shown.
+		r.Partial = r.Partial || r.Findings[maxFindings].Blocks
 		r.Findings = r.Findings[:maxFindings]
 		o.remark("%d more are not shown.", more)
 	}

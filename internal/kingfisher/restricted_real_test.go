@@ -503,6 +503,14 @@ func TestInstaller(t *testing.T) {
 		t.Errorf("removing it left %q", left)
 	}
 	install("--remove")
+
+	s.run("useradd --no-create-home --home-dir /home/kfbusy kfbusy")
+	for _, args := range []string{"--remove", s.key + ".pub"} {
+		said := s.run("if sh " + s.folder + "/install.sh " + args + " 2>&1; then echo SUCCEEDED; fi; getent passwd kfbusy")
+		if !strings.Contains(said, "install.sh: ") || strings.Contains(said, "SUCCEEDED") || !strings.Contains(said, ":/home/kfbusy:") {
+			t.Errorf("with another user of that name, install.sh %s said %q", args, said)
+		}
+	}
 }
 
 // Root's own key may be held to the check in the same way.

@@ -96,7 +96,7 @@ func (k *checkout) isRepository(ctx context.Context) bool {
 		top, _ := k.local(ctx, "rev-parse", "--show-toplevel")
 		remedy := clone
 		if k.main {
-			remedy = "give the deploy checkout, maybe as bot preflight " + quote(top)
+			remedy = "name the deploy checkout instead, which may be " + quote(top)
 		}
 		k.problem(NoRepository, nil, remedy, "this is not a repository of its own, but a folder of %s", Printable(top))
 		return false

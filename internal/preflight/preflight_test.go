@@ -523,7 +523,7 @@ func TestWrongFolder(t *testing.T) {
 		}
 	}
 	r, err := Check(t.Context(), Config{Dir: filepath.Join(b.dir, "sub"), Repositories: names[:1], RemoteWithin: time.Minute})
-	if err != nil || !slices.Equal(kinds(r.Repositories[0]), []Kind{NoRepository}) || !strings.Contains(r.Repositories[0].Problems[0].Remedy, "bot preflight "+b.dir) {
+	if err != nil || !slices.Equal(kinds(r.Repositories[0]), []Kind{NoRepository}) || !strings.Contains(r.Repositories[0].Problems[0].Remedy, "may be "+b.dir) {
 		t.Errorf("%+v %v", r, err)
 	}
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
 
-// TestManifest holds the app's manifest to the scopes and commands of the code.
+// TestManifest holds the app's manifest to the scopes, the commands and the
+// events of the code.
 func TestManifest(t *testing.T) {
 	content, err := os.ReadFile("../../deploy/slack-app-manifest.yaml")
 	if err != nil {
@@ -24,9 +25,14 @@ func TestManifest(t *testing.T) {
 	}
 	var manifest struct {
 		Features struct {
+			AppHome struct {
+				HomeTab     bool `yaml:"home_tab_enabled"`
+				MessagesTab bool `yaml:"messages_tab_enabled"`
+			} `yaml:"app_home"`
 			SlashCommands []struct {
 				Command      string
-				ShouldEscape bool `yaml:"should_escape"`
+				UsageHint    string `yaml:"usage_hint"`
+				ShouldEscape bool   `yaml:"should_escape"`
 			} `yaml:"slash_commands"`
 		}
 		OAuthConfig struct {
@@ -37,6 +43,9 @@ func TestManifest(t *testing.T) {
 			Interactivity struct {
 				Enabled bool `yaml:"is_enabled"`
 			}
+			EventSubscriptions struct {
+				BotEvents []string `yaml:"bot_events"`
+			} `yaml:"event_subscriptions"`
 		}
 	}
 	if err := yaml.Unmarshal(content, &manifest); err != nil {
@@ -52,12 +61,33 @@ func TestManifest(t *testing.T) {
 		if !c.ShouldEscape {
 			t.Errorf("%s: mentions would come as plain text", c.Command)
 		}
+		hints := strings.Split(strings.Trim(c.UsageHint, "[]"), " | ")
+		for _, hint := range hints {
+			if r := parseText(c.Command, hint); r.Ask == askNotUnderstood {
+				t.Errorf("%s: the hint has %q, which is not understood", c.Command, hint)
+			}
+		}
+		for _, l := range usage(c.Command).bullets {
+			for _, s := range l {
+				said, ok := strings.CutPrefix(s.text, c.Command+" ")
+				if verb, _, _ := strings.Cut(said, " "); ok && s.kind == spanCode &&
+					!slices.ContainsFunc(hints, func(h string) bool { return h == verb || strings.HasPrefix(h, verb+" ") }) {
+					t.Errorf("%s: the help has %q, and the hint %q doesn't", c.Command, verb, c.UsageHint)
+				}
+			}
+		}
 	}
 	if want := []string{commandToken, commandKingfisher}; !slices.Equal(commands, want) {
 		t.Errorf("the manifest has the commands %q, and the bot answers %q", commands, want)
 	}
 	if !manifest.Settings.SocketMode || !manifest.Settings.Interactivity.Enabled {
 		t.Errorf("neither commands nor clicks would arrive: %+v", manifest.Settings)
+	}
+	if got, want := manifest.Settings.EventSubscriptions.BotEvents, []string{eventHomeOpened}; !slices.Equal(got, want) {
+		t.Errorf("the manifest subscribes to %q, and the bot takes %q", got, want)
+	}
+	if home := manifest.Features.AppHome; !home.HomeTab || !home.MessagesTab {
+		t.Errorf("there would be no home, or no direct messages: %+v", home)
 	}
 }
 

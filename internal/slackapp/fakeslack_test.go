@@ -249,7 +249,7 @@ func await[T any](t *testing.T, ch <-chan T, what string) T {
 }
 
 // eventually waits for the condition, or fails the test.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !condition(); {
 		if time.Now().After(deadline) {

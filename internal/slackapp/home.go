@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -138,7 +139,7 @@ func (h home) view() slack.HomeTabViewRequest {
 		blocks = append(blocks, more...)
 	}
 	if h.refused != "" {
-		add("Deploy token", group{lines: []line{prose(h.refused)}}.block())
+		add("Deploy token", group{lines: []line{prose(strings.TrimSuffix(h.refused, " Nothing was done."))}}.block())
 	} else {
 		if h.notice != nil {
 			blocks = append(append(blocks, h.notice.Blocks...), slack.NewDividerBlock())

@@ -20,6 +20,9 @@ const (
 	commandKingfisher = "/kingfisher"
 )
 
+// eventHomeOpened is the event that the app's manifest subscribes to.
+const eventHomeOpened = "app_home_opened"
+
 // An ask is what a request asks for. Those that change something are called
 // like their deploytoken.Kind.
 type ask string
@@ -209,7 +212,7 @@ func parseEvent(payload []byte) (request, error) {
 	if err := json.Unmarshal(payload, &p); err != nil {
 		return nothing, fmt.Errorf("cannot read an event's payload: %w", err)
 	}
-	if p.Event.Type != "app_home_opened" || p.Event.Tab != "home" {
+	if p.Event.Type != eventHomeOpened || p.Event.Tab != "home" {
 		return nothing, nil
 	}
 	if p.Event.User == "" {
@@ -267,6 +270,7 @@ func parseInteraction(payload []byte) (request, error) {
 	case "view_submission":
 		r, err = parseSubmission(p)
 	}
+	nothing.Form = r.Form
 	if err != nil || r.Ask == askNothing {
 		return nothing, err
 	}

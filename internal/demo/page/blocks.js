@@ -3,13 +3,15 @@
 
 import {html, nothing} from './lit/lit-html.js';
 import {textObject} from './mrkdwn.js';
-import {channelMention, dateElement, groupMention, link, userMention} from './spans.js';
+import {channelMention, dateElement, follow, groupMention, link, userMention} from './spans.js';
 import {confirm} from './confirm.js';
-import {attempt, nameOf, post, shown, ui} from './state.js';
+import {field, filled, isField, isGroup} from './fields.js';
+import {attempt, post, ui} from './state.js';
 
 // renderBlocks renders the blocks of a message or a view. On says where they
-// stand, as the local Slack wants to know it: {channel, ts} or {view}.
-export const renderBlocks = (list, on) => list.map((b) => (blocks[b.type] ?? unknown)(b, on));
+// stand, as the local Slack wants to know it: {channel, ts} or {view}; errors are
+// what was refused, by block ID.
+export const renderBlocks = (list, on, errors = {}) => list.map((b) => (blocks[b.type] ?? unknown)(b, on, errors[b.block_id]));
 
 const unknown = (b) => html`<p class="unknown">[A block of the type ${b.type}]</p>`;
 
@@ -27,7 +29,24 @@ const blocks = {
   context: (b) => html`<div class="context rich">${b.elements.map((e) => e.type === 'image' ? html`<span>${e.alt_text}</span>` : textObject(e))}</div>`,
   divider: () => html`<hr>`,
   actions: (b, on) => html`<div class="actions">${b.elements.map((e) => element(e, b, on))}</div>`,
+  image: (b) => html`<p class="context">${b.title?.text ?? ''} [${b.alt_text}]</p>`,
+  markdown: (b) => html`<div class="rich"><p>${b.text}</p></div>`,
+  input: (b, on, refusal) => {
+    const id = controlID(b.element, b);
+    const label = html`${b.label.text}${b.optional ? html` <span class="optional">(optional)</span>` : nothing}`;
+    const described = [b.hint && `${id}-hint`, refusal && `${id}-refusal`].filter(Boolean).join(' ');
+    return html`
+      <div class="input ${refusal ? 'refused' : ''}">
+        ${isGroup(b.element.type) ? html`<p class="label" id="${id}-label">${label}</p>` : html`<label class="label" for=${id}>${label}</label>`}
+        ${element(b.element, b, on, {id, labelledby: `${id}-label`, describedby: described || undefined, refused: !!refusal, required: !b.optional})}
+        ${refusal ? html`<p class="refusal" id="${id}-refusal">${refusal}</p>` : nothing}
+        ${b.hint ? html`<p class="hint" id="${id}-hint">${b.hint.text}</p>` : nothing}
+      </div>`;
+  },
 };
+
+// controlID is the ID that the control of an element has on the page.
+export const controlID = (e, block) => `field-${block.block_id}-${e.action_id}`.replace(/\s/g, '_');
 
 // The parts of a rich text.
 const rich = {
@@ -64,37 +83,43 @@ function styled(content, style) {
   return content;
 }
 
-// element renders what a person can act on.
-function element(e, block, on) {
+// element renders what a person can act on. About is how a field is described;
+// one that nothing on the page describes is named by its placeholder.
+function element(e, block, on, about) {
   const act = async (what, more) => {
     if (e.confirm && !await confirm(e.confirm)) return false;
+    await filled();
     await attempt(() => post(`slack/${what}`, {user: ui.me, ...on, action_id: e.action_id, block_id: block.block_id, ...more}));
     return true;
   };
+  if (isField(e.type)) {
+    about ??= {id: controlID(e, block), label: e.placeholder?.text ?? block.text?.text ?? 'Choose'};
+    return field(e, block, on, about, (values) => act('select', {values}));
+  }
   return (elements[e.type] ?? unknown)(e, act);
 }
-
-// choose renders a menu of options, [{value, label}].
-function choose(e, act, options) {
-  const placeholder = e.placeholder?.text ?? 'Choose';
-  const initial = e.initial_option?.value ?? e.initial_user ?? '';
-  return html`
-    <select aria-label=${placeholder} @change=${(event) => act('select', {values: [event.target.value]})}>
-      <option value="" disabled ?selected=${!initial}>${placeholder}</option>
-      ${options.map((o) => html`<option value=${o.value} ?selected=${o.value === initial}>${o.label}</option>`)}
-    </select>`;
-}
-
-const labelled = (options) => (options ?? []).map((o) => ({value: o.value, label: o.text.text}));
 
 const elements = {
   button: (e, act) => html`
     <button type="button" class="button ${e.style ?? ''}" aria-label=${e.accessibility_label ?? nothing}
-      @click=${() => act('click', {value: e.value})}>${e.text.text}</button>`,
-  static_select: (e, act) => choose(e, act, labelled(e.options ?? e.option_groups?.flatMap((g) => g.options))),
-  overflow: (e, act) => choose({...e, placeholder: {text: '…'}}, act, labelled(e.options)),
-  users_select: (e, act) => choose(e, act, shown.slack.users.filter((u) => !u.bot).map((u) => ({value: u.id, label: nameOf(u)}))),
-  datepicker: (e, act) => html`
-    <input type="date" aria-label=${e.placeholder?.text ?? 'Date'} .value=${e.initial_date ?? ''}
-      @change=${(event) => act('select', {values: [event.target.value]})}>`,
+      @click=${() => { act('click', {value: e.value}); if (e.url) follow(e.url); }}>${e.text.text}</button>`,
+  overflow: (e, act) => {
+    const choose = (event, o) => {
+      event.target.closest('details').open = false;
+      act('select', {values: [o.value]});
+      if (o.url) follow(o.url);
+    };
+    const leave = (event) => { if (!event.currentTarget.contains(event.relatedTarget)) event.currentTarget.open = false; };
+    const escape = (event) => {
+      if (event.key !== 'Escape' || !event.currentTarget.open) return;
+      event.currentTarget.open = false;
+      event.currentTarget.querySelector('summary').focus();
+      event.stopPropagation();
+    };
+    return html`
+      <details class="overflow" @focusout=${leave} @keydown=${escape}>
+        <summary aria-label="More actions">⋯</summary>
+        <ul>${e.options.map((o) => html`<li><button type="button" @click=${(event) => choose(event, o)}>${o.text.text}</button></li>`)}</ul>
+      </details>`;
+  },
 };

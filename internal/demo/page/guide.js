@@ -31,7 +31,7 @@ const steps = [
     text: () => html`The document now names you, and the channel was told. Above, become ${name(1)}, who wants it too.`,
   },
   {
-    done: () => shown.slack.channels.some((c) => c.messages?.some((m) => m.ephemeral_to === shown.demo.people[1].id)),
+    done: () => shown.slack.channels.some((c) => c.messages?.some((m) => m.ephemeral_to === shown.demo.people[1].id && m.text.includes(holder()))),
     text: () => html`Try <code>/deploy-token take</code> as ${name(1)}.`,
     action: () => type(1, '/deploy-token take'),
   },

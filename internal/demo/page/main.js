@@ -5,6 +5,7 @@ import {html, nothing, render} from './lit/lit-html.js';
 import {live} from './lit/directives/live.js';
 import {deployHistory, deployToken} from './files.js';
 import {kingfisher} from './kingfisher.js';
+import {settleFocus} from './modal.js';
 import {avatar, become, markRead, slack, waiting} from './slack.js';
 import {changed, nameOf, renderWith, shown, ui, user} from './state.js';
 import {weather} from './weather.js';
@@ -56,6 +57,7 @@ renderWith(() => {
   if (sections.some((s) => !shown[s])) return;
   markRead();
   render(page(), document.body);
+  settleFocus();
 });
 
 const events = new EventSource('events');

@@ -6,6 +6,7 @@ import {repeat} from './lit/directives/repeat.js';
 import {renderBlocks} from './blocks.js';
 import {composer} from './composer.js';
 import {guide} from './guide.js';
+import {modal, renderModal} from './modal.js';
 import {mrkdwn} from './mrkdwn.js';
 import {attempt, changed, nameOf, now, post, shown, ui, user} from './state.js';
 import {dayOf, relativeDay, sameDay, timeOfDay} from './time.js';
@@ -35,6 +36,16 @@ async function openDirect() {
   if (channel) go(channel);
 }
 
+// atHome tells whether one looks at the app's Home tab.
+const atHome = () => !!place().direct && !!ui.home[ui.me];
+
+function openTab(home) {
+  ui.home[ui.me] = home;
+  ui.thread = null;
+  changed();
+  if (home) attempt(() => post('slack/home', {user: ui.me}));
+}
+
 // become makes one another person.
 export function become(id) {
   ui.me = id;
@@ -53,6 +64,7 @@ const last = (c) => c.messages?.at(-1)?.ts ?? '0';
 // page was opened, everybody has seen.
 export function markRead() {
   began ||= channels().map(last).sort().at(-1);
+  if (atHome()) return;
   read.set(key(ui.me, place()), last(place()));
 }
 
@@ -66,30 +78,54 @@ export const waiting = (person) => channels()
 
 export function slack() {
   const c = place();
+  const covered = !!modal();
   return html`
     <section id="slack" class="pane slack" aria-label="Slack, as ${user(ui.me).real_name}">
-      ${sidebar(c)}
-      <div class="conversation">
+      ${sidebar(c, covered)}
+      <div class="conversation" ?inert=${covered}>
         <h2>${c.direct ? html`<span class="app-mark" aria-hidden="true"></span>${nameOf(user(shown.slack.app.user_id))}` : `# ${c.name}`}</h2>
-        ${messages(c, mainList(c), `${ui.me} ${c.id}`, 'Messages')}
+        ${c.direct ? tabs(c) : nothing}
+        ${atHome() ? home() : messages(c, mainList(c), `${ui.me} ${c.id}`, 'Messages')}
         ${guide()}
-        ${composer(c)}
+        ${atHome() ? nothing : composer(c)}
       </div>
-      ${ui.thread?.channel === c.id ? thread(c) : nothing}
+      ${ui.thread?.channel === c.id ? thread(c, covered) : nothing}
+      ${renderModal()}
     </section>`;
 }
 
-function sidebar(current) {
+function tabs(c) {
+  const n = atHome() ? unread(ui.me, c).length : 0;
+  const tab = (label, home, more) => html`
+    <button type="button" aria-current=${atHome() === home ? 'page' : nothing} @click=${() => openTab(home)}>${label}${more}</button>`;
+  return html`
+    <nav class="tabs" aria-label="Tabs of ${nameOf(user(shown.slack.app.user_id))}">
+      ${tab('Home', true, nothing)}
+      ${tab('Messages', false, n ? html` <span class="badge">${n}<span class="hidden"> unread</span></span>` : nothing)}
+    </nav>`;
+}
+
+// home is the app's Home tab, as the app has published it for the person.
+function home() {
+  const v = shown.slack.homes.find((v) => v.user === ui.me);
+  return keyed(`${ui.me} home`, html`
+    <div class="messages home" role="region" aria-label="Home" tabindex="0"><div>
+      ${v ? html`<div class="content">${renderBlocks(v.blocks, {view: v.id})}</div>` : html`<p class="empty">The app shows nothing here yet.</p>`}
+      ${v?.trouble ? html`<p class="refusal" role="alert">That didn’t work: ${v.trouble}</p>` : nothing}
+    </div></div>`);
+}
+
+function sidebar(current, covered) {
   const mine = direct(ui.me);
   const item = (c, label, open) => {
-    const n = c && c !== current ? unread(ui.me, c).length : 0;
+    const n = c && (c !== current || atHome()) ? unread(ui.me, c).length : 0;
     return html`
       <li><button type="button" class=${n ? 'unread' : ''} aria-current=${c && c === current ? 'page' : nothing} @click=${open}>
         <span>${label}</span>${n ? html` <span class="badge">${n}<span class="hidden"> unread</span></span>` : nothing}
       </button></li>`;
   };
   return html`
-    <nav class="sidebar" aria-label="Channels">
+    <nav class="sidebar" aria-label="Channels" ?inert=${covered}>
       <p class="team">${shown.slack.team.name}</p>
       <h2>Channels</h2>
       <ul>${channels().filter((c) => !c.direct && c.members.includes(ui.me)).map((c) => item(c, `# ${c.name}`, () => go(c.id)))}</ul>
@@ -152,11 +188,11 @@ export function avatar(u) {
   return html`<span class="avatar ${isApp(u.id) ? 'of-app' : u.bot ? 'of-bot' : `of-${people}`}" aria-hidden="true">${isApp(u.id) ? '' : initials}</span>`;
 }
 
-function thread(c) {
+function thread(c, covered) {
   const root = visible(c, ui.me).find((m) => m.ts === ui.thread.ts);
   if (!root) return nothing;
   return html`
-    <aside class="thread" aria-label="Thread">
+    <aside class="thread" aria-label="Thread" ?inert=${covered}>
       <h2>Thread <button type="button" class="close" aria-label="Close the thread" @click=${() => { ui.thread = null; changed(); }}>✕</button></h2>
       ${messages(c, [root, ...replies(c, root.ts)], `${ui.me} ${root.ts}`, 'Replies', true)}
       ${composer(c, root.ts)}

@@ -30,12 +30,31 @@ export function dateElement(seconds, format, fallback) {
 // other kind than the web's is text.
 export function link(url, label) {
   const text = label || url;
-  const {document, spreadsheet} = shown.google;
-  for (const [file, pane] of [[document, 'document'], [spreadsheet, 'history']]) {
-    if (url.includes(`/${file.id}/`) || url.endsWith(`/${file.id}`)) {
-      return html`<a href="#${pane}" @click=${() => { ui.pane = pane; changed(); }}>${text}</a>`;
-    }
-  }
-  if (!/^https?:\/\//i.test(url)) return text;
+  const pane = paneOf(url);
+  if (pane) return html`<a href="#${pane}" @click=${() => { ui.pane = pane; changed(); }}>${text}</a>`;
+  if (!isWeb(url)) return text;
   return html`<a href=${url} target="_blank" rel="noopener noreferrer">${text}</a>`;
+}
+
+// follow goes where a button leads, as a link would.
+export function follow(url) {
+  const pane = paneOf(url);
+  if (pane) {
+    ui.pane = pane;
+    changed();
+    document.getElementById(pane).scrollIntoView({block: 'nearest'});
+  } else if (isWeb(url)) {
+    window.open(url, '_blank', 'noopener,noreferrer');
+  }
+}
+
+const isWeb = (url) => /^https?:\/\//i.test(url);
+
+// paneOf is the pane of this page that an address leads to, if one does.
+function paneOf(url) {
+  const {document: file, spreadsheet} = shown.google;
+  for (const [{id}, pane] of [[file, 'document'], [spreadsheet, 'history']]) {
+    if (url.includes(`/${id}/`) || url.endsWith(`/${id}`)) return pane;
+  }
+  return '';
 }

@@ -9,6 +9,7 @@ export const ui = {
   me: 'U0ANA',      // who one is
   pane: 'slack',    // the one pane that a narrow screen shows
   places: {},       // by person: the ID of the channel that they look at
+  home: {},         // by person: whether they look at the app's Home tab
   thread: null,     // {channel, ts} of the open thread
   trouble: '',      // what just could not be done
   connected: true,  // to the demo

@@ -16,7 +16,7 @@ export function weather() {
       <h2><span class="weather-mark" aria-hidden="true"></span>Clock and weather</h2>
       <p class="clock"><time datetime=${now().toISOString()}>${timeWithSeconds(now())}</time> <span>${dayOf(now())}</span></p>
       <p class="actions">${skip('10m', 'Skip 10 min')} ${skip('1h', 'Skip an hour')} ${skip('24h', 'Skip a day')}</p>
-      <p class="hint">Whoever holds the token for an hour or more is reminded on the hour.</p>
+      <p class="hint">Whoever holds the token for an hour or more is reminded on the hour. The demo begins in working hours.</p>
 
       <h3>The bot</h3>
       <p class="bot" role="status"><span class="light ${bot.state}" aria-hidden="true"></span>It ${states[bot.state]}${

@@ -532,9 +532,15 @@ func shownText(blocks []any) string {
 				lines = append(lines, s)
 				return
 			}
+			// A menu shows what is chosen, and what can be chosen only once it is opened.
+			menu := strings.HasSuffix(str(v, "type"), "_select") || v["type"] == "overflow"
 			for _, key := range slices.Sorted(maps.Keys(v)) {
 				switch key {
 				case "confirm", "placeholder", "option_groups":
+				case "options", "initial_option", "initial_options":
+					if menu != (key == "options") {
+						walk(v[key])
+					}
 				default:
 					walk(v[key])
 				}

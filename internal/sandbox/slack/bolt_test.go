@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -129,15 +130,34 @@ func TestBolt(t *testing.T) {
 	if v := s.Views(alice); len(v) != 1 || v[0].Errors["summary"] != "Not that." {
 		t.Errorf("after a refused submission the views are %+v", v)
 	}
-	if inv, err = s.SubmitView(ctx, alice, view.ID, map[string][]string{"summary": {"good"}}); err != nil || !inv.Acked {
+	if inv, err = s.SubmitView(ctx, alice, view.ID, map[string][]string{"summary": {"good"}, "where": {"docs", "registry"}}); err != nil || !inv.Acked {
 		t.Fatalf("the submission: %+v, %v", inv, err)
 	}
-	st = wait("the message after the submission", func(st slack.State) bool {
+	wait("the message after the submission", func(st slack.State) bool {
 		return slices.ContainsFunc(st.Messages(general), func(m slack.Message) bool { return m.Text == "summary: good" })
 	})
-	if len(st.Views(alice)) != 0 {
-		t.Error("the modal is still open")
+	if v := s.Views(alice); len(v) != 1 || v[0].Shown() != "updated: docs registry" {
+		t.Errorf("after an update the views are %+v", v)
 	}
+	if inv, err = s.SubmitView(ctx, alice, view.ID, nil); err != nil || !inv.Acked {
+		t.Fatalf("the submission: %+v, %v", inv, err)
+	}
+	pushed := s.Views(alice)
+	if len(pushed) != 2 || pushed[1].Shown() != "pushed" {
+		t.Fatalf("after a push the views are %+v", pushed)
+	}
+	if inv, err = s.SubmitView(ctx, alice, pushed[1].ID, nil); err != nil || !inv.Acked || len(s.Views(alice)) != 0 {
+		t.Errorf("after clear: %+v, %v, %+v", inv, err, s.Views(alice))
+	}
+
+	if inv, err = s.Slash(ctx, alice, general, "/who", ""); err != nil || !inv.Acked {
+		t.Fatalf("the command: %+v, %v", inv, err)
+	}
+	wait("who is there", func(st slack.State) bool {
+		return slices.ContainsFunc(st.Visible(alice, general), func(m slack.Message) bool {
+			return strings.HasPrefix(m.Text, "America/Toronto -") && strings.HasSuffix(m.Text, "00 deployers U0ALICE,U0BOB")
+		})
+	})
 
 	if inv, err = s.OpenHome(ctx, bob); err != nil || !inv.Acked {
 		t.Fatalf("the home: %+v, %v", inv, err)
@@ -146,6 +166,11 @@ func TestBolt(t *testing.T) {
 	if home, _ := st.Home(bob); home.Shown() != "Hello <@U0BOB>" {
 		t.Errorf("the home shows %q", home.Shown())
 	}
+	home, _ := st.Home(bob)
+	if inv, err = s.Select(ctx, bob, home.Target(), slack.Action{ID: "home"}, "registry"); err != nil || !inv.Acked {
+		t.Fatalf("the choice: %+v, %v", inv, err)
+	}
+	wait("the home anew", func(st slack.State) bool { v, _ := st.Home(bob); return v.Shown() == "chose registry" })
 
 	s.Cut()
 	wait("Bolt to come back", func(st slack.State) bool { return len(st.Connections) == 1 })

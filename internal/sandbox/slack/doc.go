@@ -22,6 +22,8 @@
 //   - A response URL that came with a slash command always speaks anew: replace_original has nothing to
 //     replace. One that came with a button replaces or deletes the message of that button.
 //   - The payload of a button in an ephemeral message carries no message.
+//   - An update of a modal leaves what its fields hold: an initial value counts only where the block ID or the
+//     action ID is new.
 //   - Of what is entered in an input block the app is told at once only where it says dispatch_action; else
 //     it is in the state of what is sent next.
 //   - A private channel that the app isn't in does not exist for it; a public one answers not_in_channel.

@@ -42,9 +42,12 @@ func (s *Server) keep(user string, on Target, st state) {
 	s.chosen[on.key(user)] = st
 }
 
-// fill returns the state of blocks once values are filled in. s.mu is held.
+// fill returns what is entered in blocks once values are filled in. s.mu is held.
 func (s *Server) fill(blocks []any, chosen state, values map[string][]string) (state, error) {
-	st := buildState(blocks, chosen)
+	st := make(state)
+	for block, actions := range chosen {
+		st[block] = maps.Clone(actions)
+	}
 	for key, given := range values {
 		b, e, err := findElement(blocks, Action{BlockID: key})
 		if err != nil {

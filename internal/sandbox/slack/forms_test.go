@@ -132,6 +132,10 @@ func TestEveryKindOfInput(t *testing.T) {
 	}
 	view := st.Views(alice)[0]
 	elements := view.Elements()
+	// Of a menu, what is chosen is read; of boxes and buttons, each.
+	if n := strings.Count(view.Shown(), "registry"); n != 2 {
+		t.Errorf("registry is read %d times: %s", n, view.Shown())
+	}
 	check := func(read map[string]map[string]goslack.BlockAction, want func(i int) []string) {
 		t.Helper()
 		for i, e := range entries {
@@ -253,6 +257,34 @@ func TestHomeIsUsed(t *testing.T) {
 	}
 	if _, err := s.SubmitView(t.Context(), alice, home.ID, nil); err == nil {
 		t.Error("a home was submitted")
+	}
+}
+
+// TestAnUpdateLeavesTheFields: what a field begins with counts once.
+func TestAnUpdateLeavesTheFields(t *testing.T) {
+	s := start(t, config())
+	a := dial(t, s, ackAll)
+	type o = map[string]any
+	form := func(ids ...string) o {
+		var blocks []any
+		for _, id := range ids {
+			blocks = append(blocks, input(id, true, o{"type": "plain_text_input", "initial_value": "began " + ids[len(ids)-1]}))
+		}
+		return modal("form", blocks...)
+	}
+	v := open(t, s, a, form("one", "two"))
+	if err := s.Fill(alice, v.Target(), map[string][]string{"b_one": {"typed"}}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, s, "views.update", o{"view_id": v.ID, "view": form("one", "two", "three")})
+	if _, err := s.SubmitView(t.Context(), alice, v.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	values := payload(a.next())["view"].(o)["state"].(o)["values"].(o)
+	for id, want := range map[string]string{"one": "typed", "two": "began two", "three": "began three"} {
+		if got := values["b_"+id].(o)[id].(o)["value"]; got != want {
+			t.Errorf("%s holds %v, not %q", id, got, want)
+		}
 	}
 }
 

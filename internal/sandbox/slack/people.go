@@ -463,7 +463,7 @@ func (s *Server) submission(user, viewID string, values map[string][]string) (ob
 	if err != nil {
 		return nil, err
 	}
-	if err := requireInputs(blocks, filled); err != nil {
+	if err := requireInputs(blocks, buildState(blocks, filled)); err != nil {
 		return nil, err
 	}
 	s.keep(user, v.Target(), filled)

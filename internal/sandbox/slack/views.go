@@ -173,8 +173,16 @@ func (s *Server) viewsUpdate(c *call) (object, error) {
 	if s.externalIDTaken(str(def, "external_id"), old.ID) {
 		return nil, refuse("duplicate_external_id")
 	}
-	v := s.updateView(old, func(v *View) { v.define(def) })
-	return object{"view": s.viewObject(v)}, nil
+	return object{"view": s.viewObject(s.redefine(old, def))}, nil
+}
+
+// redefine gives a modal another definition. What its fields held they go on to hold, whatever the new ones
+// of the same IDs would begin with.
+func (s *Server) redefine(old *View, def object) *View {
+	if old.Type == "modal" {
+		s.keep(old.User, old.Target(), buildState(decodeBlocks(old.Blocks), s.chosen[old.Target().key(old.User)]))
+	}
+	return s.updateView(old, func(v *View) { v.define(def) })
 }
 
 func (s *Server) viewsPublish(c *call) (object, error) {
@@ -265,7 +273,7 @@ func (s *Server) answerSubmission(v *View, payload object) error {
 			return err
 		}
 		if action == "update" {
-			s.updateView(v, func(v *View) { v.define(def) })
+			s.redefine(v, def)
 		} else if len(s.stack(v.RootViewID)) >= maxStack {
 			return refuse("push_limit_reached")
 		} else {

@@ -222,6 +222,7 @@ func (s *Server) openDirect(user string) (c *channel, existed bool) {
 	}
 	s.channels[c.ID] = c
 	s.channelOrder = append(s.channelOrder, c.ID)
+	s.notify(Change{Kind: "channel", Channel: c.ID, User: user})
 	return c, false
 }
 
