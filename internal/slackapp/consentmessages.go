@@ -487,12 +487,15 @@ func (d teller) consentNews() (Message, bool) {
 	var buttons []button
 	switch dep.News {
 	case deploytoken.ConsentGiven:
-		lines = append(lines, line{words("Nothing stands in your way any more: all have agreed, or what they ran has ended. When you start, I look once more.")})
-		if dep.Holding != "" {
-			lines[1] = line{words("Nothing stands in your way any more: all have agreed, or what they ran has ended.")}
-			break
+		given := "Nothing stands in your way any more: all have agreed, or what they ran has ended."
+		if len(dep.Unknown) > 0 {
+			given = "All whom I could ask have agreed, or what they ran has ended."
 		}
-		buttons = []button{takeButton(dep.ID)}
+		if dep.Holding == "" {
+			given += " When you take the token, I look once more."
+			buttons = []button{takeButton(dep.ID)}
+		}
+		lines = append(append(lines, line{words(given)}), unknowns(dep)...)
 	case deploytoken.ConsentRefused:
 		who = whose(dep, deploytoken.AnswerWait)
 		lines = append(lines, line{words("You are asked to wait:")})
@@ -517,41 +520,73 @@ func whose(dep *deploytoken.Deployment, a deploytoken.Answer) []line {
 	return standings(&some, maxStandings)
 }
 
-// deploying tells a person that a deployment is under way that would interrupt
-// what they run.
+// deploying tells the owner of what runs that a deployment is under way that
+// would interrupt it, or those who may know the owner. The channel sees whose it
+// is, of which kind, and its age.
 func (d teller) deploying() (Message, bool) {
 	dep := matterOf[deploytoken.Deployment](d)
 	if dep == nil || !dep.Ended.IsZero() {
 		return Message{}, false
 	}
-	reader, h := d.reader(), d.Holding
-	i := slices.IndexFunc(dep.Standing, func(s deploytoken.Standing) bool { return s.OwnerID != "" && s.OwnerID == reader })
-	began := dep.At
-	if h != nil {
-		began = h.Since
+	reader, works, began := d.reader(), d.Notice.Works, dep.At
+	if d.Holding != nil {
+		began = d.Holding.Since
 	}
-	since := !slices.ContainsFunc(d.Notice.Works, func(w deploytoken.Work) bool { return !w.Since.After(began) })
-	first := line{named(dep.Name), words(" is deploying to Kingfisher")}
-	second := line{words("It may interrupt what you run there:")}
-	last := line{words("If that is a problem, talk to "), named(dep.Name), words(" now. I'll tell you when it is over.")}
+	own := reader != "" && !slices.ContainsFunc(works, func(w deploytoken.Work) bool { return w.OwnerID != reader })
+	since := len(works) > 0 && !slices.ContainsFunc(works, func(w deploytoken.Work) bool { return !w.Since.After(began) })
+	owner := ""
+	if own {
+		owner = reader
+	}
+	i := slices.IndexFunc(dep.Standing, func(s deploytoken.Standing) bool { return s.OwnerID == owner })
+	agreed := !since && i >= 0 && settled(dep.Standing[i])
+	consent := map[bool]string{true: " without waiting for your consent", false: " without waiting for consent"}[own]
+	if since || agreed || i < 0 {
+		consent = ""
+	}
+	first := join(line{named(dep.Name), words(" is deploying to Kingfisher" + consent)}, d.when(), aimOf(dep.Purpose))
+
+	var second, last line
+	var bullets []line
 	switch {
-	case len(d.Notice.Works) > 0 && since:
+	case own && since:
 		second = line{words("You have started something there meanwhile, which it may interrupt:")}
-	case i >= 0 && settled(dep.Standing[i]):
+	case own && agreed:
 		second = line{words("You have agreed that it interrupts what you run there:")}
-		last = line{words("I'll tell you when it is over.")}
-	case i >= 0:
-		first = append(first, words(" without waiting for your consent"))
-		second = line{words("It interrupts what you run there:")}
+	case own:
+		second = line{words("It may interrupt what you run there:")}
+	case since:
+		second = line{words("This was started there meanwhile. It may be interrupted, and I don't know whose it is:")}
+	case agreed:
+		second = line{words("As agreed, it interrupts this, of which I don't know whose it is:")}
+	default:
+		second = line{words("It may interrupt this, and I don't know whose it is:")}
 	}
-	first = join(first, d.when(), aimOf(dep.Purpose))
-	if len(d.Notice.Works) == 0 {
-		return say(first, line{words("It may interrupt what you run there. I'll tell you when it is over.")}), true
+	switch {
+	case len(works) == 0:
+		second = line{words("It may interrupt what runs there.")}
+	case own:
+		bullets = workList(works, nil, false, d.At)
+	default:
+		bullets = workList(works, markOf, reader == "", d.At)
 	}
-	return compose([]group{
-		{lines: []line{first, second}, bullets: workList(d.Notice.Works, nil, false, d.At)},
-		{lines: []line{last}},
-	}, nil), true
+	switch {
+	case own && !agreed:
+		last = line{words("If that is a problem, talk to "), named(dep.Name), words(" now.")}
+	case !agreed:
+		last = line{words("If one of these is yours, and that is a problem, talk to "), named(dep.Name), words(" now.")}
+	}
+	if reader != "" && len(last) > 0 {
+		last = append(last, words(" "))
+	}
+	if reader != "" {
+		last = append(last, words("I'll tell you when it is over."))
+	}
+	groups := []group{{lines: []line{first, second}, bullets: bullets}}
+	if len(last) > 0 {
+		groups = append(groups, group{lines: []line{last}})
+	}
+	return compose(groups, nil), true
 }
 
 // deployed tells a person who was asked or told of a deployment that it is over.

@@ -385,60 +385,35 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 			f(ctx, r)
 		})
 	}
-	if r.Ask != askNothing && !r.Ask.changes() && !in.reads.add(r.ID) {
+	if r.Ask == askNothing {
+		in.ackNothing(e, r)
+		return
+	}
+	if !r.Ask.changes() && !in.reads.add(r.ID) {
 		in.ack(e, r, nil)
 		in.logger(r).Info("ignoring a request that came before")
 		return
 	}
 	var draft string
 	if r.Ask == askReleaseForm {
-		r, draft = in.formOrRelease(ctx, r)
-	}
-	switch r.Ask {
-	case askNothing:
-		in.ack(e, r, nil)
-		return
-	case askReleaseForm, askWaitForm:
-		in.ack(e, r, nil)
-		acknowledged = true
-		within := in.timing.form - in.config.Now().Sub(e.Received)
-		handOn(in.waits, r.ID, func(ctx context.Context, r request) { in.openForm(ctx, r, draft) }, within)
-		return
-	case askHome:
-		in.ack(e, r, nil)
-		acknowledged = true
-		handOn(in.waits, homeLane(r), in.home, in.timing.home)
-		return
-	case askBusy, askLook, askHistory:
-		in.ack(e, r, nil)
-		acknowledged = true
-		handOn(in.waits, r.ID, in.answer, busyWithin+in.timing.answer)
-		return
+		var why string
+		if r, draft, why = in.formOrRelease(ctx, r); why != "" {
+			in.turnDown(e, r, why)
+			return
+		}
 	}
 	if !r.Ask.changes() {
 		in.ack(e, r, nil)
 		acknowledged = true
-		handOn(in.work, r.Person, in.answer, in.timing.answer)
-		return
-	}
-	looking, looked := context.WithTimeout(ctx, in.timing.access)
-	why := in.refuses(looking, r)
-	looked()
-	if why != "" {
-		in.logger(r).Info("refused a command")
-		in.turnDown(e, r, why)
-		return
-	}
-	if in.config.Busy == nil && r.Ask.needsChecks() {
-		in.turnDown(e, r, noBusyChecks)
+		handOn(in.reading(r, draft))
 		return
 	}
 	if wrong := r.wrong(); wrong != nil {
 		in.ack(e, r, keepForm(wrong))
 		return
 	}
-	fresh := false
-	if fresh, why = in.accept(ctx, r); why != "" {
+	fresh, why := in.takeDown(ctx, r)
+	if why != "" {
 		in.turnDown(e, r, why)
 		return
 	}
@@ -451,24 +426,57 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 	handOn(in.work, r.Person, in.do, in.timing.command)
 }
 
+// reading says how a request is answered that changes nothing: in which lanes
+// and under which key, by what, and within what time.
+func (in *Inbound) reading(r request, draft string) (*lanes, string, func(context.Context, request), time.Duration) {
+	switch r.Ask {
+	case askReleaseForm, askWaitForm:
+		open := func(ctx context.Context, r request) { in.openForm(ctx, r, draft) }
+		return in.waits, r.ID, open, in.timing.form - in.config.Now().Sub(r.Received)
+	case askHome:
+		return in.waits, homeLane(r), in.home, in.timing.home
+	case askBusy, askLook, askHistory:
+		return in.waits, r.ID, in.answer, busyWithin + in.timing.answer
+	}
+	return in.work, r.Person, in.answer, in.timing.answer
+}
+
+// takeDown has the command recorded, if its asker may ask for it, and reports
+// whether it was new, or why it is turned down.
+func (in *Inbound) takeDown(ctx context.Context, r request) (fresh bool, why string) {
+	looking, looked := context.WithTimeout(ctx, in.timing.access)
+	defer looked()
+	if why := in.refuses(looking, r); why != "" {
+		return false, why
+	}
+	if in.config.Busy == nil && r.Ask.needsChecks() {
+		return false, noBusyChecks
+	}
+	return in.accept(ctx, r)
+}
+
 // formOrRelease returns the request for a form, and the words that it begins
 // with, where the holding lasts and is known to be the asker's. Anything else
-// is a plain release, which finds out.
-func (in *Inbound) formOrRelease(ctx context.Context, r request) (request, string) {
+// is a plain release, which finds out; where that would lose the words of an
+// earlier one, it returns why there is neither.
+func (in *Inbound) formOrRelease(ctx context.Context, r request) (_ request, draft, why string) {
 	ctx, cancel := context.WithTimeout(ctx, in.timing.draft)
 	defer cancel()
 	draft, theirs, err := in.config.Commands.Draft(ctx, r.Person, r.Holding, r.Subject)
 	if err != nil {
 		in.logger(r).Warn("cannot look up what a form begins with", "error", err)
+		if r.Subject != "" {
+			return r, "", noReleaseForm
+		}
 	}
 	if err == nil && theirs && r.Trigger != "" {
-		return r, draft
+		return r, draft, ""
 	}
 	if r.Subject != "" {
 		r.Words = deploytoken.CleanLine(draft, maxWords)
 	}
 	r.Ask, r.Subject = askRelease, ""
-	return r, ""
+	return r, "", ""
 }
 
 // openForm opens the form that the click asks for.
@@ -667,7 +675,7 @@ func (in *Inbound) respond(r request, m Message) error {
 // acknowledgement if it can carry that, else by the response_url.
 func (in *Inbound) turnDown(e *envelope, r request, why string) {
 	if r.Ask == askNothing {
-		in.ack(e, r, nil)
+		in.ackNothing(e, r)
 		return
 	}
 	in.logger(r).Warn("turned a request down", "why", why)
@@ -684,6 +692,16 @@ func (in *Inbound) turnDown(e *envelope, r request, why string) {
 	if !in.notes.submit(r.ID, func() { in.respond(r, refusal(why)) }) {
 		in.logger(r).Warn("could not tell the asker so")
 	}
+}
+
+// ackNothing acknowledges what asks for nothing. A form that can't be read stays
+// open, so that what was filled in isn't lost.
+func (in *Inbound) ackNothing(e *envelope, r request) {
+	if e.AcceptsResponse && r.Form != "" {
+		in.ack(e, r, keepForm(map[string]string{firstField(r.Form): sorry}))
+		return
+	}
+	in.ack(e, r, nil)
 }
 
 // A slackAnswer is the answer that an acknowledgement carries.

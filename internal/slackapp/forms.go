@@ -153,6 +153,7 @@ func parseSubmission(p interaction) (request, error) {
 	if id != formRelease && id != formAskToWait {
 		return nothing, nil
 	}
+	nothing.Form = id
 	var o origin
 	if err := json.Unmarshal([]byte(p.View.PrivateMetadata), &o); err != nil {
 		// The error might quote what is secret.

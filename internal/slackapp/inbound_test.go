@@ -69,6 +69,7 @@ func runLocal(t testing.TB, change func(*local.Config, *InboundConfig), timings 
 	}
 	l.Inbound = NewInbound(inbound)
 	l.timing.takeIn, l.timing.accept, l.timing.join = patience, patience, patience
+	l.timing.draft, l.timing.form = patience, patience
 	for _, timing := range timings {
 		timing(&l.socket.timing)
 	}

@@ -199,7 +199,30 @@ func TestReleaseForm(t *testing.T) {
 	if c := l.last(5); c.Kind != deploytoken.KindRelease || c.PersonID != person {
 		t.Errorf("did %+v", c)
 	}
+	// But a draft isn't lost to that.
+	l.click(person, message, again)
+	l.sees(person, refusal(noReleaseForm).Text)
+	l.last(5)
 	l.checkLog()
+}
+
+// TestUnreadableFormStaysOpen has a form come back that doesn't know what it is
+// about.
+func TestUnreadableFormStaysOpen(t *testing.T) {
+	l := runLocal(t, nil)
+	l.connected()
+	person := localPerson(1)
+	l.commands.draft = theirs(person, "")
+	l.click(person, l.post(releaseButton("h1")), releaseButton("h1"))
+	view := l.form(person)
+	broken := releaseForm(origin{}, "", nil)
+	if _, err := l.config.Client.UpdateViewContext(context.Background(), broken, "", "", view.ID); err != nil {
+		t.Fatal(err)
+	}
+	l.submit(person, view, map[string][]string{fieldDone: {"much"}})
+	if open := l.forms(person); len(open) != 1 || open[0].Errors[fieldDone] != sorry {
+		t.Errorf("the form is %+v", open)
+	}
 }
 
 // TestFormsThatDoNotOpen has Slack refuse to open them.

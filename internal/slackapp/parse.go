@@ -270,6 +270,7 @@ func parseInteraction(payload []byte) (request, error) {
 	case "view_submission":
 		r, err = parseSubmission(p)
 	}
+	nothing.Form = r.Form
 	if err != nil || r.Ask == askNothing {
 		return nothing, err
 	}

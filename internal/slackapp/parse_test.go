@@ -167,6 +167,7 @@ func TestParseEnvelope(t *testing.T) {
 		ID: "e", Ask: askRelease, Person: "U1", Team: "T1", Channel: "C1", ResponseURL: "https://h", Holding: "h1", Form: formRelease,
 		Message: "5.6", Ephemeral: true, Words: "a & b c (docs, registry) https://x.org/1 https://x.org/2", Received: at,
 	}
+	unread := func(form string) request { return request{ID: "e", Ask: askNothing, Form: form, Received: at} }
 	empty := releasing
 	empty.Words = ""
 	waiting := request{
@@ -225,11 +226,11 @@ func TestParseEnvelope(t *testing.T) {
 
 		"release form":           {"interactive", submitted(formRelease, from, filled), releasing, false},
 		"empty release form":     {"interactive", submitted(formRelease, from, `{"done":{"done":{"value":null}},"where":{"where":{"selected_options":[]}}}`), empty, false},
-		"release form of none":   {"interactive", submitted(formRelease, `{"subject":"q1"}`, filled), nothing, true},
+		"release form of none":   {"interactive", submitted(formRelease, `{"subject":"q1"}`, filled), unread(formRelease), true},
 		"release form, no state": {"interactive", submitted(formRelease, from, `{}`), empty, false},
-		"forgetful form":         {"interactive", submitted(formRelease, "", filled), nothing, true},
+		"forgetful form":         {"interactive", submitted(formRelease, "", filled), unread(formRelease), true},
 		"wait form":              {"interactive", submitted(formAskToWait, from, `{"until":{"until":{"type":"datetimepicker","selected_date_time":1767400000}},"why":{"why":{"value":"my\njob"}}}`), waiting, false},
-		"wait form of none":      {"interactive", submitted(formAskToWait, `{"holding":"h1"}`, `{}`), nothing, true},
+		"wait form of none":      {"interactive", submitted(formAskToWait, `{"holding":"h1"}`, `{}`), unread(formAskToWait), true},
 		"another form":           {"interactive", `{"type":"view_submission","user":{"id":"U1"},"view":{"id":"V1","callback_id":"dance"}}`, nothing, false},
 		"a form closed":          {"interactive", `{"type":"view_closed","user":{"id":"U1"},"view":{"id":"V1","callback_id":"release"}}`, nothing, false},
 

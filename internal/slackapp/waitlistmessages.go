@@ -140,8 +140,12 @@ func (d teller) turnOver() (Message, bool) {
 		return say(line{words("It was your turn to take the deploy token, and you left the waitlist.")}), true
 	case w.Why == deploytoken.WaiterLapsed || !w.Turn.IsZero() && !w.Turn.After(d.At):
 		first := line{words("It was your turn to take the deploy token")}
-		if !w.Turn.IsZero() {
-			first = append(first, words(", until "), moment(w.Turn))
+		end := w.Turn
+		if end.IsZero() {
+			end = w.Left
+		}
+		if !end.IsZero() {
+			first = append(first, words(", until "), moment(end))
 		}
 		lines := []line{append(first, words(". That time has passed, so you are no longer on the waitlist."))}
 		lines = append(lines, line{words("If you still want it, join again.")})
