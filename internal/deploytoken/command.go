@@ -122,8 +122,10 @@ type Command struct {
 	// secret.
 	ResponseURL string
 	// Message is the Slack timestamp of the message whose button was clicked;
-	// "" for a command that was typed.
-	Message string
+	// "" for a command that was typed. Ephemeral is whether only the asker sees
+	// that message, whose place the answer then takes.
+	Message   string
+	Ephemeral bool
 	// At is when it came.
 	At time.Time
 }

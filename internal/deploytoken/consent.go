@@ -452,7 +452,7 @@ func decideWatch(s situation) decision {
 	if s.command.Kind == KindWatch {
 		w := Watch{ID: s.command.ID, PersonID: s.command.PersonID, Free: s.command.Subject == WatchFree, At: s.now, Until: s.now.Add(watchFor)}
 		if dep := s.deployment; dep.ID == s.command.Subject && dep.ID != "" {
-			w.Free, w.WithoutPostgres = dep.Takes && dep.Holding == "", dep.WithoutPostgres
+			w.Free, w.WithoutPostgres, w.Deployment = dep.Takes && dep.Holding == "", dep.WithoutPostgres, dep.ID
 		}
 		d.put, d.matter, d.outcome = append(d.put, &w), w.Ref(), OutcomeWatching
 	}

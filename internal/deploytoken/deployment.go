@@ -187,6 +187,8 @@ type Watch struct {
 	Free bool `json:"free,omitempty"`
 	// WithoutPostgres is whether PostgreSQL doesn't matter.
 	WithoutPostgres bool `json:"without_postgres,omitempty"`
+	// Deployment is the ID of the deployment that it is for; "" for none.
+	Deployment string `json:"deployment,omitempty"`
 	// At is when it began, and Until when it ends by itself.
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`

@@ -1,6 +1,7 @@
 package deploytoken
 
 import (
+	"cmp"
 	"context"
 	"slices"
 )
@@ -11,8 +12,10 @@ type subject struct {
 	// purpose is what the token is taken or waited for, or why it is released for
 	// its holder: the command's own words, else those of what it goes back to.
 	purpose string
+	// goesBackTo is the ID of what the command goes back to; "" for nothing.
+	goesBackTo string
 	// checked is whether there are busy checks, and kingfisher whether the
-	// purpose names Kingfisher.
+	// purpose names Kingfisher, or the command comes of having waited for that.
 	checked, kingfisher bool
 	// asker is the asker's name, and other the person whom the command names,
 	// where that is needed.
@@ -25,13 +28,14 @@ type subject struct {
 // about looks up what the command is about. A problem is one to tell the asker;
 // an err is one of the ledger's.
 func (s *Service) about(ctx context.Context, c Command) (about subject, problem, err error) {
-	about.purpose = c.Words
-	if about.purpose == "" && c.Subject != "" && (c.Kind.takes() || c.Kind == KindForceConfirmed || c.Kind == KindWait) {
-		if about.purpose, err = s.earlierWords(ctx, c); err != nil {
+	about.checked = s.busy != nil
+	about.purpose, about.goesBackTo = c.Words, c.Subject
+	if c.Subject != "" && (c.Kind.takes() || c.Kind == KindForceConfirmed || c.Kind == KindWait) {
+		if err = s.goBack(ctx, c, &about); err != nil {
 			return subject{}, nil, err
 		}
 	}
-	about.checked, about.kingfisher = s.busy != nil, names(about.purpose, s.kingfisher)
+	about.kingfisher = about.kingfisher || names(about.purpose, s.kingfisher)
 	look := func(id string) (p Person) {
 		if problem == nil {
 			p, problem = s.person(ctx, id)
@@ -76,26 +80,37 @@ func (s *Service) about(ctx context.Context, c Command) (about subject, problem,
 	return about, problem, nil
 }
 
-// earlierWords returns what was said of what the command goes back to: a
-// deployment, a place in the waitlist, or an earlier command.
-func (s *Service) earlierWords(ctx context.Context, c Command) (string, error) {
-	for _, kind := range []MatterKind{MatterDeployment, MatterWaiter} {
-		switch m, err := s.ledger.Matter(ctx, c.Document, MatterRef{kind, c.Subject}); m := m.(type) {
-		case *Deployment:
-			return m.Purpose, err
-		case *Waiter:
-			return m.Purpose, err
-		default:
-			if err != nil {
-				return "", err
+// goBack takes over what was said of what the command goes back to: a
+// deployment, a watch of Kingfisher, a place in the waitlist, or an earlier
+// command.
+func (s *Service) goBack(ctx context.Context, c Command, about *subject) error {
+	said := ""
+	defer func() { about.purpose = cmp.Or(about.purpose, said) }()
+	for _, kind := range []MatterKind{MatterWatch, MatterDeployment, MatterWaiter} {
+		m, err := s.ledger.Matter(ctx, c.Document, MatterRef{kind, about.goesBackTo})
+		if err != nil {
+			return err
+		}
+		switch m := m.(type) {
+		case *Watch:
+			about.kingfisher = true
+			if m.Deployment == "" {
+				return nil
 			}
+			about.goesBackTo = m.Deployment
+		case *Deployment:
+			said = m.Purpose
+			return nil
+		case *Waiter:
+			said = m.Purpose
+			return nil
 		}
 	}
-	earlier, _, err := s.ledger.Command(ctx, c.Subject)
-	if err != nil || earlier == nil {
-		return "", err
+	earlier, _, err := s.ledger.Command(ctx, about.goesBackTo)
+	if earlier != nil {
+		said = earlier.Words
 	}
-	return earlier.Words, nil
+	return err
 }
 
 // situation returns sit with what the command is about.
@@ -120,7 +135,7 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 		if d.PersonID != c.PersonID {
 			continue
 		}
-		if d.ID == c.Subject {
+		if d.ID == about.goesBackTo {
 			own = d
 			break
 		}
@@ -131,7 +146,7 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 	d := fresh
 	if own != nil {
 		d = *own
-		if c.Subject != d.ID {
+		if about.goesBackTo != d.ID {
 			// Asked for anew, in other words perhaps.
 			d.WithoutPostgres, d.OutOfTurn = false, false
 			if c.Kind.takes() {
@@ -142,7 +157,7 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 	}
 	d.OutOfTurn = d.OutOfTurn || c.Kind == KindTakeOutOfTurn
 	d.WithoutPostgres = d.WithoutPostgres || c.Kind == KindTakeWithoutPostgres
-	named := own != nil && c.Subject == own.ID
+	named := own != nil && about.goesBackTo == own.ID
 	return d, about.checked && (about.kingfisher || named || c.Kind == KindTakeAnyway || c.Kind == KindTakeWithoutPostgres)
 }
 

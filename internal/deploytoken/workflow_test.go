@@ -668,6 +668,33 @@ func TestMeanwhileOnKingfisher(t *testing.T) {
 		m.look()
 		m.told()
 	})
+	scenario(t, "and taken then for what it was waited for", func(m *team) {
+		m.kingfisher.start("scrapyd1", zoe)
+		m.kingfisher.start("postgres1", bob)
+		m.expect(m.do(deploytoken.KindTake, ana, "kingfisher: upgrade"), deploytoken.OutcomeBusy)
+		m.expect(m.about(deploytoken.KindTakeWithoutPostgres, ana, m.last()), deploytoken.OutcomeBusy)
+		m.expect(m.about(deploytoken.KindWatch, ana, m.record().Matters.Deployments[0].ID), deploytoken.OutcomeWatching)
+		watch := m.last()
+		m.kingfisher.stop("scrapyd1")
+		m.delivered()
+		time.Sleep(time.Minute)
+		m.look()
+		m.told("person:UANA watched")
+		m.kingfisher.start("scrapyd2", zoe)
+		m.expect(m.about(deploytoken.KindTake, ana, watch), deploytoken.OutcomeBusy)
+		m.kingfisher.stop("scrapyd2")
+		m.restart()
+		m.expect(m.about(deploytoken.KindTake, ana, watch), deploytoken.OutcomeTaken)
+		if h := m.record().Holding; h.Purpose != "kingfisher: upgrade" {
+			m.t.Errorf("holding %+v", h)
+		}
+	})
+	scenario(t, "taken after a watch of nothing in particular, it is looked once more", func(m *team) {
+		m.do(deploytoken.KindWatch, ana, "")
+		watch := m.last()
+		m.kingfisher.start("scrapyd1", zoe)
+		m.expect(m.about(deploytoken.KindTake, ana, watch), deploytoken.OutcomeBusy)
+	})
 	scenario(t, "and the token free", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
 		m.about(deploytoken.KindWatch, bob, deploytoken.WatchFree)

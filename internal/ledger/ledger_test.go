@@ -227,7 +227,7 @@ func testCommandRoundTrip(t *testing.T, url string) {
 	s := open(t, url, "a")
 	want := deploytoken.Command{
 		ID: "e1", Document: doc, Kind: deploytoken.KindRelease, PersonID: "U1", Words: "mended Scrapyd’s 🪣\n'; --", Holding: "h0",
-		Subject: "o1", Until: start.Add(time.Hour), ChannelID: "C1", ResponseURL: "https://hooks.example/1", Message: "1.2", At: start,
+		Subject: "o1", Until: start.Add(time.Hour), ChannelID: "C1", ResponseURL: "https://hooks.example/1", Message: "1.2", Ephemeral: true, At: start,
 	}
 	_, err := s.Accept(t.Context(), want)
 	check(t, err)

@@ -26,13 +26,13 @@ func (s *Store) Accept(ctx context.Context, c deploytoken.Command) (bool, error)
 	var inserted int64
 	err := s.change(ctx, "record the command", func(t *tx) (err error) {
 		inserted, err = t.exec(`
-			INSERT INTO command (id, document, kind, person, words, holding, subject, lasts, channel, response_url, message, at, outcome, finished, owner, until)
+			INSERT INTO command (id, document, kind, person, words, holding, subject, lasts, channel, response_url, message, ephemeral, at, outcome, finished, owner, until)
 			VALUES ($1, $2, $3, $4, $5,
 				COALESCE(NULLIF($6, ''), (SELECT id FROM holding WHERE document = $2 AND ended = 0), ''),
-				$7, $8, $9, $10, $11, $12, '', 0, $13, {now} + $14)
+				$7, $8, $9, $10, $11, $12, $13, '', 0, $14, {now} + $15)
 			ON CONFLICT (id) DO NOTHING`,
 			c.ID, c.Document, string(c.Kind), c.PersonID, text(c.Words), c.Holding, text(c.Subject), millis(c.Until),
-			c.ChannelID, c.ResponseURL, c.Message, millis(c.At), s.owner, acceptTTL.Milliseconds())
+			c.ChannelID, c.ResponseURL, c.Message, bit(c.Ephemeral), millis(c.At), s.owner, acceptTTL.Milliseconds())
 		return err
 	})
 	return err == nil && inserted == 1, err
@@ -308,7 +308,7 @@ func one(n int64, err, otherwise error) error {
 const (
 	holdingColumns = `id, name, person, purpose, since, since_known, by_hand, ended, ended_by_hand, ended_by, summary, consent, next_reminder, reminders`
 	selectHolding  = `SELECT ` + holdingColumns + ` FROM holding`
-	commandColumns = `id, document, kind, person, words, holding, subject, lasts, channel, response_url, message, at, outcome`
+	commandColumns = `id, document, kind, person, words, holding, subject, lasts, channel, response_url, message, ephemeral, at, outcome`
 	selectCommand  = `SELECT ` + commandColumns + ` FROM command`
 )
 
@@ -338,15 +338,16 @@ func scanCommand(row scanner) (*deploytoken.Command, deploytoken.Outcome, error)
 	var c deploytoken.Command
 	var outcome deploytoken.Outcome
 	var lasts, at int64
+	var ephemeral int
 	err := row.Scan(&c.ID, &c.Document, &c.Kind, &c.PersonID, &c.Words, &c.Holding, &c.Subject, &lasts,
-		&c.ChannelID, &c.ResponseURL, &c.Message, &at, &outcome)
+		&c.ChannelID, &c.ResponseURL, &c.Message, &ephemeral, &at, &outcome)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, "", nil
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	c.Until, c.At = moment(lasts), moment(at)
+	c.Until, c.At, c.Ephemeral = moment(lasts), moment(at), ephemeral != 0
 	return &c, outcome, nil
 }
 

@@ -123,7 +123,11 @@ func (s *Deliverer) toChannel(ctx context.Context, channel string, d deploytoken
 	case d.Edits.Timestamp != "":
 		return s.edit(ctx, d.Edits, m)
 	}
-	return s.post(ctx, channel, d.Key, d.Thread.Timestamp, m)
+	thread := d.Thread.Timestamp
+	if d.Thread.Channel != channel {
+		thread = "" // the first of them went elsewhere
+	}
+	return s.post(ctx, channel, d.Key, thread, m)
 }
 
 func (s *Deliverer) toPerson(ctx context.Context, person string, d deploytoken.Delivery, m Message) (deploytoken.Receipt, error) {
@@ -135,8 +139,8 @@ func (s *Deliverer) toPerson(ctx context.Context, person string, d deploytoken.D
 		return deploytoken.Receipt{}, nil
 	}
 	if c := d.Command; c != nil && c.ResponseURL != "" && d.At.Sub(c.At) < answerableFor {
-		// The message whose button was clicked stays as it is: the channel sees it.
-		err := s.responder.respond(ctx, c.ResponseURL, m, c.Message == "")
+		// A message that others see, too, stays as it is.
+		err := s.responder.respond(ctx, c.ResponseURL, m, c.Message == "" || c.Ephemeral)
 		if err == nil || !errors.Is(err, deploytoken.ErrUndeliverable) {
 			return deploytoken.Receipt{}, err
 		}
@@ -159,7 +163,7 @@ func (s *Deliverer) lookingAt(ctx context.Context, d deploytoken.Delivery, m Mes
 	if c == nil || c.ResponseURL == "" || d.At.Sub(d.Notice.At) > lookingFor || d.Attempt > 1 {
 		return
 	}
-	_ = s.responder.respond(ctx, c.ResponseURL, m, c.Message == "")
+	_ = s.responder.respond(ctx, c.ResponseURL, m, c.Message == "" || c.Ephemeral)
 }
 
 // post sends a message to a channel or into a thread of it.

@@ -152,7 +152,7 @@ func (r request) command() deploytoken.Command {
 	return deploytoken.Command{
 		ID: r.ID, Kind: deploytoken.Kind(r.Ask), PersonID: r.Person, Words: r.Words,
 		Holding: r.Holding, Subject: r.Subject, Until: r.Until,
-		ChannelID: r.Channel, ResponseURL: r.ResponseURL, Message: r.Message, At: r.Received,
+		ChannelID: r.Channel, ResponseURL: r.ResponseURL, Message: r.Message, Ephemeral: r.Ephemeral, At: r.Received,
 	}
 }
 

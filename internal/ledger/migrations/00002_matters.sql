@@ -19,6 +19,7 @@ CREATE INDEX matter_ended ON matter (ended) WHERE ended <> 0;
 -- bot's clock.
 ALTER TABLE command ADD COLUMN subject TEXT NOT NULL DEFAULT '';
 ALTER TABLE command ADD COLUMN lasts BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE command ADD COLUMN ephemeral INTEGER NOT NULL DEFAULT 0;
 
 ALTER TABLE holding ADD COLUMN ended_by TEXT NOT NULL DEFAULT '';
 
@@ -31,6 +32,7 @@ ALTER TABLE outbox ADD COLUMN matter TEXT NOT NULL DEFAULT '';
 ALTER TABLE outbox DROP COLUMN matter;
 ALTER TABLE outbox DROP COLUMN matter_kind;
 ALTER TABLE holding DROP COLUMN ended_by;
+ALTER TABLE command DROP COLUMN ephemeral;
 ALTER TABLE command DROP COLUMN lasts;
 ALTER TABLE command DROP COLUMN subject;
 DROP TABLE matter;
