@@ -605,6 +605,12 @@ func TestConsent(t *testing.T) {
 			m.t.Errorf("deployments %+v", d)
 		}
 	})
+	scenario(t, "nothing to ask, and taken for that: it is looked once more", func(m *team) {
+		m.expect(m.do(deploytoken.KindConsent, ana, "upgrade PostgreSQL"), deploytoken.OutcomeNothingRuns)
+		dep := m.last()
+		m.kingfisher.start("scrapyd1", zoe)
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeBusy)
+	})
 	scenario(t, "a deployment that never began is given up", func(m *team) {
 		m.kingfisher.start("tmux1", bob)
 		ask(m)
