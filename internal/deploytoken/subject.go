@@ -133,7 +133,8 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 	var own *Deployment
 	for i := range sit.record.Matters.Deployments {
 		d := &sit.record.Matters.Deployments[i]
-		if d.PersonID != c.PersonID {
+		if d.PersonID != c.PersonID || c.Kind.takes() && d.Holding != "" {
+			// What is taken now that another holding was for is a deployment anew.
 			continue
 		}
 		if d.ID == about.goesBackTo {

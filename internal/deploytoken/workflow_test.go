@@ -599,6 +599,19 @@ func TestConsent(t *testing.T) {
 			m.t.Errorf("consent %q", h.Consent)
 		}
 	})
+	scenario(t, "cleared by hand and taken again: another deployment", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
+		m.delivered()
+		m.paper.edit("Nobody")
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
+		m.told("channel:C1 retired", "channel:C1 changed", "channel:C1 taken", "person:UANA consent", "person:UANA answer taken", "person:UBOB deployed", "sheet row")
+		if d := m.record().Matters.Deployments; len(d) != 1 || d[0].ID == dep || d[0].Purpose != what {
+			m.t.Errorf("deployments %+v", d)
+		}
+	})
 	scenario(t, "nothing to ask", func(m *team) {
 		m.expect(m.do(deploytoken.KindConsent, ana, ""), deploytoken.OutcomeNothingRuns)
 		if d := m.record().Matters.Deployments; len(d) != 0 {
