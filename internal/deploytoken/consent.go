@@ -3,6 +3,7 @@ package deploytoken
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,8 +71,29 @@ func unknowns(r BusyReport, withoutPostgres bool) []string {
 func (d Deployment) looked(l look, questions []Question, now time.Time) Deployment {
 	d.Report = l.report
 	d.Unknown = unknowns(l.report, d.WithoutPostgres)
-	return d.stand(blocking(l.report, d.WithoutPostgres), l.names, l.unowned, questions, now)
+	works, names, unowned := blocking(l.report, d.WithoutPostgres), maps.Clone(l.names), l.unowned
+	running := running(l.report)
+	for _, s := range d.Standing {
+		for _, w := range s.Works {
+			if !w.Ended.IsZero() || running[w.ID] || gone(w, l.report, running) || d.leavesOut(w.Check) {
+				continue
+			}
+			// It could not be looked at, which doesn't mean that it has ended.
+			works = append(works, w)
+			switch {
+			case s.OwnerID != "":
+				names[s.OwnerID] = cmp.Or(names[s.OwnerID], s.Name)
+			case unowned == nil:
+				unowned = s.To
+			}
+		}
+	}
+	return d.stand(works, names, unowned, questions, now)
 }
+
+// leavesOut reports whether what the check finds doesn't matter to the
+// deployment.
+func (d Deployment) leavesOut(check string) bool { return d.WithoutPostgres && check == CheckPostgres }
 
 // answered returns the deployment with what its owners have answered since.
 func (d Deployment) answered(questions []Question, now time.Time) Deployment {
@@ -137,7 +159,10 @@ func (d Deployment) stand(works []Work, names map[string]string, unowned []strin
 		if _, there := at[s.OwnerID]; there {
 			continue
 		}
-		s.Works = slices.Clone(s.Works)
+		s.Works = slices.DeleteFunc(slices.Clone(s.Works), func(w Work) bool { return d.leavesOut(w.Check) })
+		if len(s.Works) == 0 {
+			continue
+		}
 		for i := range s.Works {
 			if s.Works[i].Ended.IsZero() {
 				s.Works[i].Ended = now
@@ -360,13 +385,22 @@ func (d *Deployment) tell(now time.Time) Effect {
 	return e
 }
 
-// seen are the IDs of everything that the report found.
-func seen(r BusyReport) []string {
-	var ids []string
+// running has the IDs of everything that the report found.
+func running(r BusyReport) map[string]bool {
+	ids := map[string]bool{}
 	for _, c := range r.Checks {
 		for _, f := range c.Findings {
-			ids = append(ids, workOf(c.Check, f, r.At).ID)
+			ids[workOf(c.Check, f, r.At).ID] = true
 		}
+	}
+	return ids
+}
+
+// seen are the IDs of what a deployment would interrupt by the report.
+func seen(r BusyReport) []string {
+	var ids []string
+	for _, w := range blocking(r, false) {
+		ids = append(ids, w.ID)
 	}
 	return ids
 }

@@ -58,7 +58,8 @@ type Deployment struct {
 	// Holding is the ID of the holding that the token was taken for it by; ""
 	// before that.
 	Holding string `json:"holding,omitempty"`
-	// Seen are the IDs of what ran when that began, or was told of since.
+	// Seen are the IDs of what it would have interrupted when that began, or was
+	// told of since.
 	Seen []string `json:"seen,omitempty"`
 	// Warnings counts the messages to the holder about what was started since.
 	Warnings int `json:"warnings,omitempty"`

@@ -181,10 +181,7 @@ func (s *Service) seenFree(ctx context.Context, record Record) (bool, error) {
 func lookedAround(s situation, free bool) decision {
 	d := decision{step: stepAnswer}
 	r := s.look.report
-	running := map[string]bool{}
-	for _, id := range seen(r) {
-		running[id] = true
-	}
+	running := running(r)
 	questions := slices.Clone(s.record.Matters.Questions)
 	settled := map[string]bool{}
 	for i := range questions {

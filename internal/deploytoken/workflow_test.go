@@ -401,11 +401,14 @@ func TestTakeForKingfisher(t *testing.T) {
 		}
 	})
 	scenario(t, "PostgreSQL won't restart, but a spider runs, also after a restart", func(m *team) {
-		m.kingfisher.start("postgres1", zoe)
+		m.kingfisher.start("postgres1", bob)
 		m.kingfisher.start("scrapyd1", zoe)
 		m.do(deploytoken.KindTake, ana, what)
 		dep := m.last()
 		m.expect(m.about(deploytoken.KindTakeWithoutPostgres, ana, dep), deploytoken.OutcomeBusy)
+		if s := m.record().Matters.Deployments[0].Standing; len(s) != 1 || s[0].OwnerID != zoe {
+			m.t.Errorf("standing %+v", s)
+		}
 		m.kingfisher.stop("scrapyd1")
 		m.restart()
 		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
@@ -523,10 +526,14 @@ func TestConsent(t *testing.T) {
 		m.kingfisher.unknown = deploytoken.CheckTmux
 		time.Sleep(time.Minute)
 		m.look()
-		m.told("person:UANA consent", "person:UANA consent-news")
+		m.told("person:UANA consent")
+		if s := m.record().Matters.Deployments[0].Standing; len(s) != 1 || s[0].Answer != deploytoken.AnswerNone {
+			m.t.Errorf("what can't be looked at has not ended: %+v", s)
+		}
 		m.kingfisher.unknown = ""
 		time.Sleep(time.Minute)
 		m.look()
+		m.told("person:UANA consent", "person:UANA consent-news", "person:UBOB question")
 		if q := m.record().Matters.Questions; len(q) != 0 {
 			m.t.Errorf("questions %+v", q)
 		}
@@ -666,6 +673,16 @@ func TestMeanwhileOnKingfisher(t *testing.T) {
 		if m.kingfisher.looks != looks {
 			m.t.Error("looked for nobody")
 		}
+	})
+	scenario(t, "a spider that was pending when it began is started", func(m *team) {
+		m.kingfisher.start("scrapyd1", zoe)
+		m.kingfisher.running[0].Blocks = false
+		m.expect(m.do(deploytoken.KindTake, ana, "kingfisher"), deploytoken.OutcomeTaken)
+		m.delivered()
+		m.kingfisher.running[0].Blocks = true
+		time.Sleep(5 * time.Minute)
+		m.look()
+		m.told("person:UANA new-work", "person:UZOE deploying")
 	})
 	scenario(t, "told once Kingfisher is idle", func(m *team) {
 		m.kingfisher.start("scrapyd1", zoe)
