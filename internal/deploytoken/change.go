@@ -284,14 +284,14 @@ func (s *Service) landedChange(change *Change, i *Intent, record Record, c *Comm
 	taken(change, record.Matters.Waiters, begin, now)
 	if i.Deployment != nil {
 		change.Put = append(change.Put, &Look{Report: i.Deployment.Report})
-		begun(change, record, *i.Deployment, begin)
+		begun(change, record, *i.Deployment, s.zone)
 	}
 	return outcome
 }
 
 // begun adds to the change that the token was taken for the deployment. Those
 // who haven't agreed to what it interrupts are told at once.
-func begun(change *Change, record Record, d Deployment, h Holding) {
+func begun(change *Change, record Record, d Deployment, zone *time.Location) {
 	for _, known := range record.Matters.Deployments {
 		if known.ID == d.ID {
 			// Somebody may have answered since the write was decided.
@@ -301,17 +301,15 @@ func begun(change *Change, record Record, d Deployment, h Holding) {
 			d = known.answered(record.Matters.Questions, change.At)
 		}
 	}
+	change.Begin.Consent = d.consent(zone)
 	for _, s := range d.Standing {
-		if weight[s.Answer] <= weight[AnswerAgreed] {
-			for _, to := range s.To {
-				if s.Answer == AnswerAgreed {
-					d.inform(to)
-				}
-			}
-			continue
-		}
 		for _, to := range s.To {
-			change.Effects = append(change.Effects, d.warnOwner(h, to, s.Works, change.At))
+			switch {
+			case s.Answer == AnswerAgreed:
+				d.inform(to)
+			case weight[s.Answer] > weight[AnswerAgreed]:
+				change.Effects = append(change.Effects, d.warnOwner(*change.Begin, s.OwnerID, to, s.Works, change.At))
+			}
 		}
 	}
 	if d.Asked {

@@ -347,19 +347,22 @@ func (d *decision) warn(dep *Deployment, s situation) {
 	}
 	for _, owner := range owners {
 		if !slices.Contains(dep.Warned, ToPerson(owner)) {
-			d.effects = append(d.effects, dep.warnOwner(*h, ToPerson(owner), byOwner[owner], s.now))
+			d.effects = append(d.effects, dep.warnOwner(*h, owner, ToPerson(owner), byOwner[owner], s.now))
 		}
 	}
 }
 
-// warnOwner is the effect that tells whoever is at the destination that the
-// deployment is under way.
-func (d *Deployment) warnOwner(h Holding, to string, works []Work, now time.Time) Effect {
+// warnOwner is the effect that tells the owner, or for "" one of those who may
+// know them, that the deployment is under way. Whoever may know them may run
+// something of their own.
+func (d *Deployment) warnOwner(h Holding, owner, to string, works []Work, now time.Time) Effect {
 	ref := d.Ref()
-	d.Warned = append(slices.Clip(d.Warned), to)
+	if !slices.Contains(d.Warned, to) {
+		d.Warned = append(slices.Clip(d.Warned), to)
+	}
 	d.inform(to)
 	return Effect{
-		Key: fmt.Sprintf("deploying:%s:%s", h.ID, to), Destination: to,
+		Key: fmt.Sprintf("deploying:%s:%s:%s", h.ID, cmp.Or(owner, "unknown"), to), Destination: to,
 		Notice: Notice{Kind: NoticeDeploying, Holding: h.ID, PersonID: d.PersonID, Name: d.Name, Matter: &ref, Works: works, At: now},
 	}
 }

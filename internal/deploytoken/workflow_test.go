@@ -392,6 +392,20 @@ func TestTakeForKingfisher(t *testing.T) {
 		m.do(deploytoken.KindRelease, ana, "")
 		m.told("channel:C1 retired", "channel:C1 released", "person:UANA answer released", "person:UZOE deployed", "sheet row")
 	})
+	scenario(t, "who is asked for the unknown is told of that and of their own", func(m *team) {
+		m.consentGroup = "SDATA"
+		m.Service = m.service()
+		m.kingfisher.start("scrapyd1", zoe)
+		m.kingfisher.start("tmux1", "")
+		m.expect(m.do(deploytoken.KindTake, ana, what), deploytoken.OutcomeBusy)
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, m.last()), deploytoken.OutcomeTaken)
+		if n := m.notices(deploytoken.ToPerson(zoe)); len(n) != 2 || n[0].Works[0].ID != "scrapyd1" || n[1].Works[0].ID != "tmux1" {
+			m.t.Errorf("told %+v", n)
+		}
+		if n := m.notices(deploytoken.ToPerson(ann)); len(n) != 1 || len(n[0].Works) != 1 {
+			m.t.Errorf("told %+v", n)
+		}
+	})
 	scenario(t, "PostgreSQL won't restart", func(m *team) {
 		m.kingfisher.start("postgres1", zoe)
 		m.expect(m.do(deploytoken.KindTake, ana, what), deploytoken.OutcomeBusy)
@@ -577,6 +591,24 @@ func TestConsent(t *testing.T) {
 		ask(m)
 		m.expect(m.about(deploytoken.KindAgree, zoe, question(m, bob)), deploytoken.OutcomeRefused)
 		m.expect(m.about(deploytoken.KindAgree, bob, "no-question"), deploytoken.OutcomeEnded)
+	})
+	scenario(t, "agreed while the take was written", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		dep := ask(m)
+		m.delivered()
+		other := m.service()
+		m.paper.fault = func(int, paperBatch) paperFault {
+			m.paper.fault = nil
+			return paperFault{first: func() {
+				c := m.command(deploytoken.KindAgree, bob, "")
+				c.Subject = question(m, bob)
+				other.Do(context.Background(), m.accept(c))
+			}}
+		}
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, dep), deploytoken.OutcomeTaken)
+		if h := m.record().Holding; h.Consent != "Bob Ray agreed" {
+			m.t.Errorf("consent %q", h.Consent)
+		}
 	})
 	scenario(t, "an owner who isn't known: anyone in the channel, or the group, answers", func(m *team) {
 		m.kingfisher.start("tmux1", "")
