@@ -162,6 +162,42 @@ func TestWaitlist(t *testing.T) {
 			m.t.Errorf("waitlist %+v", w)
 		}
 	})
+	scenario(t, "while the document is unclear, it isn't read every second", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindWait, bob, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		m.paper.edit("Nobody Ana Díaz")
+		m.notice()
+		time.Sleep(11 * time.Minute)
+		reads := m.paper.reads
+		for range 60 {
+			m.turns()
+			time.Sleep(time.Second)
+		}
+		if n := m.paper.reads - reads; n != 0 {
+			m.t.Errorf("%d reads", n)
+		}
+		m.paper.edit("Nobody")
+		m.notice()
+		m.turns()
+		if w := m.record().Matters.Waiters; len(w) != 0 {
+			m.t.Errorf("waitlist %+v", w)
+		}
+	})
+	scenario(t, "an older store: the turn that it knows of is over, the place is not", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindWait, bob, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		restore := m.backup()
+		m.expect(m.do(deploytoken.KindTakeOutOfTurn, ann, ""), deploytoken.OutcomeTaken)
+		restore()
+		m.notice()
+		time.Sleep(11 * time.Minute)
+		m.delivered()
+		m.expect(m.do(deploytoken.KindRelease, ann, ""), deploytoken.OutcomeReleased)
+		m.turns()
+		m.told("channel:C1 retired", "channel:C1 released", "person:UANN answer released", "person:UBOB turn", "sheet row")
+	})
 	scenario(t, "leaving, and a free token that nobody waits for", func(m *team) {
 		m.expect(m.do(deploytoken.KindWait, bob, ""), deploytoken.OutcomeFree)
 		m.expect(m.do(deploytoken.KindLeave, bob, ""), deploytoken.OutcomeNotWaiting)
