@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -79,8 +78,7 @@ func (d *Deployment) end(change *Change, ms Matters) {
 		})
 	}
 	for _, q := range ms.Questions {
-		needed := slices.ContainsFunc(ms.Deployments, func(other Deployment) bool { return other.ID != d.ID && other.concerns(q) })
-		if q.Answer == AnswerNone && q.Deployment == d.ID && !needed {
+		if ms.unneeded(q, d.ID) {
 			change.Effects = append(change.Effects, q.settle(now)...)
 			change.Put = append(change.Put, &q)
 		}

@@ -142,7 +142,7 @@ func (d Deployment) stand(works []Work, names map[string]string, unowned []strin
 		}
 		answer, q := answerFor(w, questions, now)
 		by := ""
-		if q != nil && q.AnswererID != q.OwnerID {
+		if q != nil && q.AnswererID != w.OwnerID {
 			by = q.Answerer
 		}
 		switch {
@@ -442,6 +442,14 @@ func decideAnswer(s situation) decision {
 func (d Deployment) concerns(q Question) bool {
 	return slices.ContainsFunc(d.Standing, func(s Standing) bool {
 		return slices.ContainsFunc(s.Works, func(w Work) bool { return q.asksAbout(w.ID) })
+	})
+}
+
+// unneeded reports whether nobody needs an answer to the question once the
+// deployments with the IDs are over.
+func (ms Matters) unneeded(q Question, over ...string) bool {
+	return q.Answer == AnswerNone && !slices.ContainsFunc(ms.Deployments, func(d Deployment) bool {
+		return !slices.Contains(over, d.ID) && (d.ID == q.Deployment || d.concerns(q))
 	})
 }
 

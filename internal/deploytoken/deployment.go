@@ -31,7 +31,8 @@ type Deployment struct {
 	Name     string `json:"name"`
 	// Purpose is what for; "" where it wasn't said.
 	Purpose string `json:"purpose,omitempty"`
-	// At is when it began.
+	// At is when the deployer last asked for something for it before it had the
+	// token.
 	At time.Time `json:"at"`
 	// Takes is whether the deployer wants to take the token for it; false where
 	// they only asked for consent.

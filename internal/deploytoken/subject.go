@@ -156,6 +156,9 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 			}
 		}
 		d.Takes = d.Takes || c.Kind.takes()
+		if d.Holding == "" {
+			d.At = sit.now
+		}
 	}
 	d.OutOfTurn = d.OutOfTurn || c.Kind == KindTakeOutOfTurn
 	d.WithoutPostgres = d.WithoutPostgres || c.Kind == KindTakeWithoutPostgres

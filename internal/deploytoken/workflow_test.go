@@ -705,9 +705,63 @@ func TestConsent(t *testing.T) {
 		m.delivered()
 		time.Sleep(24 * time.Hour)
 		m.look()
-		m.told("person:UBOB question")
+		m.told("person:UANA consent", "person:UBOB question")
 		if d := m.record().Matters; len(d.Deployments)+len(d.Questions) != 0 {
 			m.t.Errorf("left %+v", d)
+		}
+	})
+	scenario(t, "a question is open while any deployment needs its answer", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		ask(m)
+		time.Sleep(12 * time.Hour)
+		m.expect(m.do(deploytoken.KindConsent, zoe, ""), deploytoken.OutcomeConsentAsked)
+		dep := m.last()
+		time.Sleep(12 * time.Hour)
+		m.look()
+		m.expect(m.about(deploytoken.KindTakeAnyway, zoe, dep), deploytoken.OutcomeTaken)
+		if d := m.record().Matters; len(d.Deployments) != 1 || len(d.Questions) != 1 {
+			m.t.Errorf("left %+v", d)
+		}
+		m.do(deploytoken.KindRelease, zoe, "")
+		if d := m.record().Matters; len(d.Deployments)+len(d.Questions) != 0 {
+			m.t.Errorf("left %+v", d)
+		}
+	})
+	scenario(t, "a deployment that is asked for again is not given up", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		m.expect(m.do(deploytoken.KindTake, ana, what), deploytoken.OutcomeBusy)
+		time.Sleep(24*time.Hour - time.Minute)
+		ask(m)
+		time.Sleep(time.Minute)
+		m.look()
+		if d := m.record().Matters; len(d.Deployments) != 1 || len(d.Questions) != 1 {
+			m.t.Errorf("left %+v", d)
+		}
+	})
+	scenario(t, "an answer that only stands is seldom looked for", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
+		m.do(deploytoken.KindRelease, ana, "")
+		looks := m.kingfisher.looks
+		for range 60 {
+			time.Sleep(time.Minute)
+			m.look()
+		}
+		if n := m.kingfisher.looks - looks; n != 4 {
+			m.t.Errorf("%d looks in an hour", n)
+		}
+	})
+	scenario(t, "who agreed is named, whoever the owner is thought to be since", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		m.kingfisher.stop("tmux1")
+		m.kingfisher.start("tmux1", zoe)
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
+		if h := m.record().Holding; h.Consent != "Bob Ray agreed for Zoe Li" {
+			m.t.Errorf("consent %q", h.Consent)
 		}
 	})
 }
@@ -810,6 +864,17 @@ func TestMeanwhileOnKingfisher(t *testing.T) {
 		time.Sleep(time.Minute)
 		m.look()
 		m.told("person:UBOB watched")
+	})
+	scenario(t, "and the token free, while the document can't be read", func(m *team) {
+		m.about(deploytoken.KindWatch, bob, deploytoken.WatchFree)
+		m.paper.readFault = func() error { return unreachable }
+		for range 60 {
+			_, _ = m.LookAround(context.Background())
+			time.Sleep(5 * time.Second)
+		}
+		if m.kingfisher.looks > 6 {
+			m.t.Errorf("%d looks in five minutes", m.kingfisher.looks)
+		}
 	})
 	scenario(t, "for a working day, or until one has had enough", func(m *team) {
 		m.kingfisher.start("scrapyd1", zoe)
