@@ -372,15 +372,11 @@ func (d *Deployment) inform(destination string) {
 // that does.
 func (d *Deployment) tell(now time.Time) Effect {
 	ref := d.Ref()
-	key := "consent:" + d.ID
 	e := Effect{
-		Key: key, Destination: ToPerson(d.PersonID),
-		Notice: Notice{Kind: NoticeConsent, PersonID: d.PersonID, Matter: &ref, At: now},
+		Key: fmt.Sprintf("consent:%s:%d", d.ID, d.Edits), Destination: ToPerson(d.PersonID),
+		Notice: Notice{Kind: NoticeConsent, PersonID: d.PersonID, Matter: &ref, Edits: d.Message, At: now},
 	}
-	if d.Edits > 0 {
-		e.Notice.Edits = key
-		e.Key += ":" + strconv.Itoa(d.Edits)
-	}
+	d.Message = cmp.Or(d.Message, e.Key)
 	d.Edits++
 	return e
 }

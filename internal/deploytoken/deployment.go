@@ -49,9 +49,11 @@ type Deployment struct {
 	Standing []Standing `json:"standing,omitempty"`
 	Unknown  []string   `json:"unknown,omitempty"`
 	// Asked is whether consent was asked for. The deployer then has a message
-	// that tells of the answers, which has been edited Edits times.
-	Asked bool `json:"asked,omitempty"`
-	Edits int  `json:"edits,omitempty"`
+	// that tells of the answers, by the effect with the key Message. Edits counts
+	// that and what has brought it up to date.
+	Asked   bool   `json:"asked,omitempty"`
+	Message string `json:"message,omitempty"`
+	Edits   int    `json:"edits,omitempty"`
 	// News is what the deployer was last told of the answers in a message of
 	// its own, and Told how many such messages there were.
 	News ConsentNews `json:"news,omitempty"`

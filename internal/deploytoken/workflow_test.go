@@ -687,6 +687,42 @@ func TestConsent(t *testing.T) {
 			m.t.Errorf("deployments %+v", d)
 		}
 	})
+	scenario(t, "handed over, it goes on, and back", func(m *team) {
+		m.kingfisher.start("tmux0", ana)
+		m.kingfisher.start("tmux1", bob)
+		m.kingfisher.start("scrapyd1", ann)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, dep), deploytoken.OutcomeTaken)
+		const consent = "taken without consent; Ann Ray was asked and had not answered; Bob Ray agreed"
+		hand := func(from, to string) {
+			m.t.Helper()
+			c := m.command(deploytoken.KindGive, from, "")
+			c.Subject = to
+			m.expect(m.run(c), deploytoken.OutcomeOffered)
+			m.delivered()
+			m.expect(m.about(deploytoken.KindAccept, to, c.ID), deploytoken.OutcomeHandedOver)
+		}
+		hand(ana, zoe)
+		m.told("channel:C1 retired", "channel:C1 handed-over", "person:UANA offer-answered", "person:UANA consent",
+			"person:UZOE offer-over", "person:UZOE consent", "person:UZOE answer handed-over", "sheet row")
+		time.Sleep(5 * time.Minute)
+		m.look()
+		m.told()
+		if h := m.record().Holding; h.Consent != consent {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+		hand(zoe, ana)
+		m.delivered()
+		m.about(deploytoken.KindAgree, ann, question(m, ann))
+		m.told("person:UANA consent", "person:UANA consent-news", "person:UANN question", "person:UANN answer answered")
+		if h := m.record().Holding; h.Consent != "Ann Ray agreed; Bob Ray agreed" {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+		m.do(deploytoken.KindRelease, ana, "")
+		m.told("channel:C1 retired", "channel:C1 released", "person:UANA consent", "person:UANA answer released",
+			"person:UANN deployed", "person:UBOB deployed", "sheet row")
+	})
 	scenario(t, "nothing to ask", func(m *team) {
 		m.expect(m.do(deploytoken.KindConsent, ana, ""), deploytoken.OutcomeNothingRuns)
 		if d := m.record().Matters.Deployments; len(d) != 0 {
