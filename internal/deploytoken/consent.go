@@ -75,10 +75,16 @@ func (d Deployment) looked(l look, questions []Question, now time.Time) Deployme
 	running := running(l.report)
 	for _, s := range d.Standing {
 		for _, w := range s.Works {
-			if !w.Ended.IsZero() || running[w.ID] || gone(w, l.report, running) || d.leavesOut(w.Check) {
+			if running[w.ID] || d.leavesOut(w.Check) {
 				continue
 			}
-			// It could not be looked at, which doesn't mean that it has ended.
+			// What could not be looked at has not ended by that.
+			if w.Ended.IsZero() && gone(w, l.report, running) {
+				w.Ended = now
+			}
+			if !d.counts(w) {
+				continue
+			}
 			works = append(works, w)
 			switch {
 			case s.OwnerID != "":
@@ -106,7 +112,7 @@ func (d Deployment) answered(questions []Question, now time.Time) Deployment {
 			unowned = s.To
 		}
 		for _, w := range s.Works {
-			if w.Ended.IsZero() {
+			if d.counts(w) {
 				works = append(works, w)
 			}
 		}
@@ -114,11 +120,23 @@ func (d Deployment) answered(questions []Question, now time.Time) Deployment {
 	return d.stand(works, names, unowned, questions, now)
 }
 
+// counts reports whether the work bears on what the deployment has the consent
+// for: once that is under way, also what has ended, which it may have interrupted.
+func (d Deployment) counts(w Work) bool { return w.Ended.IsZero() || d.Holding != "" }
+
 // stand sets the deployment's standings by what blocks it and what was answered
 // to the questions. Owners of whom nothing is left keep theirs, as ended.
 func (d Deployment) stand(works []Work, names map[string]string, unowned []string, questions []Question, now time.Time) Deployment {
 	before := d.Standing
 	d.Standing = nil
+	stood := map[string]Standing{}
+	if d.Holding != "" {
+		for _, s := range before {
+			for _, w := range s.Works {
+				stood[w.ID] = s
+			}
+		}
+	}
 	at := map[string]int{}
 	for _, w := range works {
 		i, there := at[w.OwnerID]
@@ -141,25 +159,33 @@ func (d Deployment) stand(works []Work, names map[string]string, unowned []strin
 			continue
 		}
 		answer, q := answerFor(w, questions, now)
-		by := ""
-		if q != nil && q.AnswererID != w.OwnerID {
-			by = q.Answerer
+		var given Standing
+		switch {
+		case q != nil && q.AnswererID != w.OwnerID:
+			given.By = q.Answerer
+		case q == nil:
+			// What was answered before the deployment began stays so.
+			if given = stood[w.ID]; given.Works != nil {
+				answer = given.Answer
+			}
+		}
+		if q != nil && answer == AnswerWait {
+			given.Until, given.Why = q.Until, q.Why
 		}
 		switch {
 		case weight[answer] > weight[s.Answer]:
-			s.Answer, s.By, s.Until, s.Why = answer, by, time.Time{}, ""
-			if answer == AnswerWait {
-				s.Until, s.Why = q.Until, q.Why
-			}
-		case answer == s.Answer && by != "" && !strings.Contains(s.By, by):
-			s.By += ", " + by
+			s.Answer, s.By, s.Until, s.Why = answer, given.By, given.Until, given.Why
+		case answer == s.Answer && given.By != "" && !strings.Contains(s.By, given.By):
+			s.By += ", " + given.By
 		}
 	}
 	for _, s := range before {
 		if _, there := at[s.OwnerID]; there {
 			continue
 		}
-		s.Works = slices.DeleteFunc(slices.Clone(s.Works), func(w Work) bool { return d.leavesOut(w.Check) })
+		s.Works = slices.DeleteFunc(slices.Clone(s.Works), func(w Work) bool {
+			return d.leavesOut(w.Check) || slices.ContainsFunc(works, func(now Work) bool { return now.ID == w.ID }) // another's since
+		})
 		if len(s.Works) == 0 {
 			continue
 		}
@@ -183,7 +209,7 @@ func answerFor(w Work, questions []Question, now time.Time) (Answer, *Question) 
 	answer, of := AnswerUnasked, (*Question)(nil)
 	for i := range questions {
 		q := &questions[i]
-		if !q.asksAbout(w.ID) || q.Answer == AnswerWait && !q.Until.After(now) {
+		if !q.asksAbout(w) || q.Answer == AnswerWait && !q.Until.After(now) {
 			continue
 		}
 		if of == nil || q.Answered.After(of.Answered) {
@@ -193,9 +219,12 @@ func answerFor(w Work, questions []Question, now time.Time) (Answer, *Question) 
 	return answer, of
 }
 
-// asksAbout reports whether the question is about the work, which has not ended.
-func (q *Question) asksAbout(work string) bool {
-	return slices.ContainsFunc(q.Works, func(w Work) bool { return w.ID == work && w.Ended.IsZero() })
+// asksAbout reports whether the question is about the work, and of what it took
+// to have ended only about what has.
+func (q *Question) asksAbout(work Work) bool {
+	return slices.ContainsFunc(q.Works, func(w Work) bool {
+		return w.ID == work.ID && (w.Ended.IsZero() || !work.Ended.IsZero())
+	})
 }
 
 // Blocked reports whether anybody whose work it would interrupt has not agreed
@@ -437,7 +466,7 @@ func decideAnswer(s situation) decision {
 // concerns reports whether the question is about what blocks the deployment.
 func (d Deployment) concerns(q Question) bool {
 	return slices.ContainsFunc(d.Standing, func(s Standing) bool {
-		return slices.ContainsFunc(s.Works, func(w Work) bool { return q.asksAbout(w.ID) })
+		return slices.ContainsFunc(s.Works, func(w Work) bool { return w.Ended.IsZero() && q.asksAbout(w) })
 	})
 }
 

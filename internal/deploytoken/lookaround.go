@@ -209,7 +209,7 @@ func lookedAround(s situation, free bool) decision {
 		case dep.Holding == "" && dep.Asked:
 			after = dep.looked(*s.look, questions, s.now)
 		case dep.Holding != "":
-			after = dep.outlived(r, running, s.now).answered(questions, s.now)
+			after = dep.outlived(r, running, s.now)
 			d.warn(&after, s)
 		}
 		if standsDifferently(dep, after) {

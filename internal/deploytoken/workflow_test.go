@@ -746,6 +746,42 @@ func TestConsent(t *testing.T) {
 			m.t.Errorf("left %+v", d)
 		}
 	})
+	scenario(t, "what a deployment has interrupted doesn't change what it had the consent for", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		m.kingfisher.start("scrapyd1", zoe)
+		m.kingfisher.start("scrapyd2", zoe)
+		m.kingfisher.start("scrapyd3", ann)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		wait(m, ann, question(m, ann), 10*time.Minute)
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, dep), deploytoken.OutcomeTaken)
+		m.delivered()
+		consent := m.record().Holding.Consent
+		if consent != "taken without consent; Zoe Li was asked and had not answered; Ann Ray asked to wait until 2000-01-01 00:10; Bob Ray agreed" {
+			m.t.Fatalf("consent %q", consent)
+		}
+		m.kingfisher.stop("tmux1")
+		m.kingfisher.stop("scrapyd1")
+		for range 3 {
+			time.Sleep(5 * time.Minute)
+			m.look()
+		}
+		if h := m.record().Holding; h.Consent != consent {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+		if n := m.delivered(); slices.Contains(n, "person:UANA consent-news") {
+			m.t.Errorf("told %q", n)
+		}
+		m.about(deploytoken.KindAgree, zoe, question(m, zoe))
+		if h := m.record().Holding; h.Consent != "taken without consent; Zoe Li agreed; Ann Ray asked to wait until 2000-01-01 00:10; Bob Ray agreed" {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+		m.kingfisher.stop("scrapyd2")
+		m.expect(m.about(deploytoken.KindConsent, ana, dep), deploytoken.OutcomeConsentAsked)
+		if h := m.record().Holding; h.Consent != "taken without consent; Ann Ray was asked and had not answered; Zoe Li agreed; Bob Ray agreed" {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+	})
 	scenario(t, "a question is open while any deployment needs its answer", func(m *team) {
 		m.kingfisher.start("tmux1", bob)
 		ask(m)
