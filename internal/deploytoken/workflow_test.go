@@ -665,6 +665,17 @@ func TestConsent(t *testing.T) {
 			m.t.Errorf("standing %+v", s)
 		}
 	})
+	scenario(t, "who may not use the bot answers what they were asked, and nothing else", func(m *team) {
+		outsiders[zoe], outsiders[ann] = true, true
+		defer clear(outsiders)
+		m.kingfisher.start("tmux1", zoe)
+		m.kingfisher.start("tmux2", "")
+		ask(m)
+		m.expect(m.about(deploytoken.KindAgree, zoe, question(m, zoe)), deploytoken.OutcomeAnswered)
+		m.expect(m.about(deploytoken.KindAgree, ann, question(m, zoe)), deploytoken.OutcomeRefused)
+		m.expect(m.about(deploytoken.KindAgree, ann, question(m, "")), deploytoken.OutcomeRefused)
+		m.expect(m.about(deploytoken.KindAgree, bob, question(m, "")), deploytoken.OutcomeAnswered)
+	})
 	scenario(t, "asked by who holds the token: kept with it", func(m *team) {
 		m.kingfisher.start("tmux1", bob)
 		m.do(deploytoken.KindTake, ana, "")
