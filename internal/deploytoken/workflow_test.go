@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
+	"github.com/open-contracting/deploytoken/internal/ledger"
 )
 
 // server is a Kingfisher server: what runs on it, by check.
@@ -109,6 +110,16 @@ func TestWaitlist(t *testing.T) {
 		m.expect(m.about(deploytoken.KindTake, ann, m.record().Matters.Waiters[0].ID), deploytoken.OutcomeTaken)
 		if w := m.record().Matters.Waiters; len(w) != 0 {
 			m.t.Errorf("who has it waits still: %+v", w)
+		}
+		var turns []string
+		events, err := m.store.Audit(context.Background(), ledger.AuditFilter{})
+		for _, e := range events {
+			if e.Event == string(deploytoken.NoticeTurn) {
+				turns = append(turns, e.Person)
+			}
+		}
+		if slices.Sort(turns); err != nil || !slices.Equal(turns, []string{ann, bob}) {
+			m.t.Errorf("turns of %q on record, %v", turns, err)
 		}
 	})
 	scenario(t, "what is waited for is what it is taken for", func(m *team) {
