@@ -30,7 +30,7 @@ type subject struct {
 func (s *Service) about(ctx context.Context, c Command) (about subject, problem, err error) {
 	about.checked = s.busy != nil
 	about.purpose, about.goesBackTo = c.Words, c.Subject
-	if c.Subject != "" && (c.Kind.takes() || c.Kind == KindForceConfirmed || c.Kind == KindWait) {
+	if c.Subject != "" && (c.Kind.takes() || c.Kind == KindForceConfirmed || c.Kind == KindWait || c.Kind == KindConsent) {
 		if err = s.goBack(ctx, c, &about); err != nil {
 			return subject{}, nil, err
 		}

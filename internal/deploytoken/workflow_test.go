@@ -759,13 +759,17 @@ func TestConsent(t *testing.T) {
 	})
 	scenario(t, "a deployment that never began is given up", func(m *team) {
 		m.kingfisher.start("tmux1", bob)
-		ask(m)
+		dep := ask(m)
 		m.delivered()
 		time.Sleep(24 * time.Hour)
 		m.look()
 		m.told("person:UANA consent", "person:UBOB question")
 		if d := m.record().Matters; len(d.Deployments)+len(d.Questions) != 0 {
 			m.t.Errorf("left %+v", d)
+		}
+		m.expect(m.about(deploytoken.KindConsent, ana, dep), deploytoken.OutcomeConsentAsked)
+		if q := m.record().Matters.Questions; len(q) != 1 || q[0].Purpose != what {
+			m.t.Errorf("asked %+v", q)
 		}
 	})
 	scenario(t, "what a deployment has interrupted doesn't change what it had the consent for", func(m *team) {
@@ -919,6 +923,15 @@ func TestMeanwhileOnKingfisher(t *testing.T) {
 		time.Sleep(time.Minute)
 		m.look()
 		m.told()
+	})
+	scenario(t, "and who holds the token meanwhile", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindWatch, bob, "")
+		m.delivered()
+		m.look()
+		if n := m.notices(deploytoken.ToPerson(bob)); len(n) != 1 || n[0].Token == nil || n[0].Token.Holder != "Ana Díaz" {
+			m.t.Errorf("told %+v", n)
+		}
 	})
 	scenario(t, "and taken then for what it was waited for", func(m *team) {
 		m.kingfisher.start("scrapyd1", zoe)
