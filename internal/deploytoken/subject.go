@@ -15,7 +15,7 @@ type subject struct {
 	// goesBackTo is the ID of what the command goes back to; "" for nothing.
 	goesBackTo string
 	// checked is whether there are busy checks, and kingfisher whether the
-	// purpose names Kingfisher, or the command comes of having waited for that.
+	// purpose names Kingfisher, or the command goes back to a deployment there.
 	checked, kingfisher bool
 	// asker is the asker's name, and other the person whom the command names,
 	// where that is needed.
@@ -99,7 +99,8 @@ func (s *Service) goBack(ctx context.Context, c Command, about *subject) error {
 			}
 			about.goesBackTo = m.Deployment
 		case *Deployment:
-			said = m.Purpose
+			// Its purpose need not name Kingfisher, nor need it be open still.
+			about.kingfisher, said = true, m.Purpose
 			return nil
 		case *Waiter:
 			said = m.Purpose
@@ -132,7 +133,8 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 	var own *Deployment
 	for i := range sit.record.Matters.Deployments {
 		d := &sit.record.Matters.Deployments[i]
-		if d.PersonID != c.PersonID {
+		if d.PersonID != c.PersonID || c.Kind.takes() && d.Holding != "" {
+			// What is taken now that another holding was for is a deployment anew.
 			continue
 		}
 		if d.ID == about.goesBackTo {
@@ -154,6 +156,9 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 			}
 		}
 		d.Takes = d.Takes || c.Kind.takes()
+		if d.Holding == "" {
+			d.At = sit.now
+		}
 	}
 	d.OutOfTurn = d.OutOfTurn || c.Kind == KindTakeOutOfTurn
 	d.WithoutPostgres = d.WithoutPostgres || c.Kind == KindTakeWithoutPostgres
