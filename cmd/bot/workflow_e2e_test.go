@@ -361,7 +361,7 @@ func TestGive(t *testing.T) {
 	}
 	w.told(t, ana, 1, "", "Chidi Okafor", "has accepted your offer")
 	offers(t, w.becomes(t, chidi, offer, "you accepted"))
-	over := w.announced(t, "handed the deploy token over to")
+	over := w.announced(t, "handed the deploy token over")
 	says(t, over, "Ana Díaz", "Chidi Okafor", "the registry")
 	w.types(t, ana, "/deploy-token", "release", "Chidi Okafor", "Only they can release it")
 
@@ -548,7 +548,7 @@ func TestHome(t *testing.T) {
 	}
 	home := open(ana, "Nobody holds the deploy token", "I haven't looked yet", "no entries yet", "I remind you in the channel")
 	w.tap(t, ana, home.Target(), "look")
-	home = shows(ana, "Kingfisher is busy", "Looked at", "ago", "chidi")
+	home = shows(ana, "Kingfisher is busy", "Looked at", "ago", "CHIDI")
 	if strings.Contains(home.Shown(), "honduras_portal") {
 		t.Errorf("Ana sees what Chidi runs: %s", home.Shown())
 	}
