@@ -85,7 +85,8 @@ func TestTakeForKingfisher(t *testing.T) {
 	w.holder(t, "Nobody")
 
 	// A query matters again to who hasn't said that PostgreSQL won't restart.
-	w.press(t, bob, ofBobAgain(t, w), "take-without-postgres", "I haven't taken the deploy token yet", "honduras_portal")
+	again := w.types(t, bob, "/deploy-token", "take kingfisher", "I haven't taken the deploy token yet", "SELECT count(*)")
+	w.press(t, bob, again, "take-without-postgres", "I haven't taken the deploy token yet", "honduras_portal")
 	w.ends(t, query.ID)
 	w.history(t,
 		[4]string{"Ana Díaz", "kingfisher: apply the states", "", "nothing would be interrupted"},
@@ -95,11 +96,6 @@ func TestTakeForKingfisher(t *testing.T) {
 	if n := w.tellings(dee, ""); n > 0 {
 		t.Errorf("Dee, whose query isn't interrupted, was told %d things", n)
 	}
-}
-
-func ofBobAgain(t *testing.T, w *world) slack.Message {
-	t.Helper()
-	return w.types(t, bob, "/deploy-token", "take kingfisher", "I haven't taken the deploy token yet", "SELECT count(*)")
 }
 
 // TestTakeForKingfisherUnknown: what couldn't be looked at never counts as idle.
@@ -323,7 +319,7 @@ func TestStartOfWork(t *testing.T) {
 	w.types(t, ana, "/deploy-token", "take kingfisher: upgrade", "You hold the deploy token now", "nothing would be interrupted")
 	w.spider(t, "chidi", "honduras_portal")
 	w.skip(5*time.Minute + time.Second)
-	says(t, w.told(t, ana, 1, "", "this was started there meanwhile"), "Chidi", "honduras_portal")
+	says(t, w.told(t, ana, 1, "", "this was started there meanwhile"), "CHIDI", "honduras_portal")
 	w.told(t, chidi, 1, "", "Ana Díaz", "is deploying to Kingfisher", "You have started something there meanwhile", "honduras_portal")
 	b = w.restart(t, b, true)
 	w.spider(t, "chidi", "panama_releases")

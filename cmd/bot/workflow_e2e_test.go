@@ -40,10 +40,47 @@ func newTeam(t testing.TB) *world {
 	return w
 }
 
+// settle waits until the bots know what people have been told: a bot that is
+// killed after a direct message was sent, and before that is recorded, sends it
+// again.
+func (w *world) settle(t testing.TB) {
+	t.Helper()
+	eventually(t, "what was told to be known", func() bool {
+		told := map[string]bool{}
+		var answers []string
+		for _, b := range w.bots {
+			for line := range strings.Lines(b.log.String()) {
+				var event struct{ Msg, Effect, Command string }
+				if json.Unmarshal([]byte(line), &event) != nil {
+					continue
+				}
+				switch event.Msg {
+				case "delivered":
+					told[event.Effect] = true
+				case "command ended":
+					answers = append(answers, "answer:"+event.Command)
+				}
+			}
+		}
+		for _, c := range w.slack.State().Channels {
+			for _, m := range c.History {
+				var metadata struct {
+					Payload struct{ Key string } `json:"event_payload"`
+				}
+				if json.Unmarshal(m.Metadata, &metadata) == nil && metadata.Payload.Key != "" {
+					answers = append(answers, metadata.Payload.Key)
+				}
+			}
+		}
+		return !slices.ContainsFunc(answers, func(key string) bool { return !told[key] })
+	})
+}
+
 // restart ends the bot, at once or as it should be, and starts it again.
 func (w *world) restart(t testing.TB, b *bot, kill bool) *bot {
 	t.Helper()
 	if kill {
+		w.settle(t)
 		b.kill(t)
 	} else if status := b.stop(t); status != 0 {
 		t.Fatalf("exit status %d", status)
@@ -57,8 +94,12 @@ func (w *world) seen(user string) []slack.Message {
 	return append(st.Visible(user, channel), st.Direct(user)...)
 }
 
+// text is what the message says, without its line breaks, of which there are
+// some around whatever is emphasised.
+func text(m slack.Message) string { return strings.ReplaceAll(m.Shown(), "\n", "") }
+
 func holds(m slack.Message, parts ...string) bool {
-	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(m.Shown(), p) })
+	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(text(m), p) })
 }
 
 // awaits waits for a message of those that list returns, and shows them if it
@@ -68,7 +109,7 @@ func (w *world) awaits(t testing.TB, what string, list func() []slack.Message, f
 	defer func() {
 		if found.TS == "" {
 			for _, m := range list() {
-				t.Logf("there is: %s %q", m.Shown(), buttons(m))
+				t.Logf("there is: %s %q", text(m), buttons(m))
 			}
 		}
 	}()
@@ -143,7 +184,7 @@ func (w *world) told(t testing.TB, user string, nth int, action string, parts ..
 // holds all parts.
 func (w *world) becomes(t testing.TB, user string, m slack.Message, parts ...string) slack.Message {
 	t.Helper()
-	return w.awaits(t, fmt.Sprintf("an edit with %q of: %s", parts, m.Shown()), func() []slack.Message {
+	return w.awaits(t, fmt.Sprintf("an edit with %q of: %s", parts, text(m)), func() []slack.Message {
 		return slices.DeleteFunc(w.seen(user), func(other slack.Message) bool { return other.Target() != m.Target() })
 	}, func(m slack.Message) bool { return holds(m, parts...) })
 }
@@ -182,8 +223,8 @@ func offers(t testing.TB, m slack.Message, actions ...string) {
 func saysNot(t testing.TB, m slack.Message, parts ...string) {
 	t.Helper()
 	for _, p := range parts {
-		if strings.Contains(m.Shown(), p) {
-			t.Errorf("the message says %q:\n%s", p, m.Shown())
+		if holds(m, p) {
+			t.Errorf("the message says %q:\n%s", p, text(m))
 		}
 	}
 }
@@ -255,7 +296,7 @@ func TestWaitlist(t *testing.T) {
 	held := w.types(t, dee, "/deploy-token", "take a fix", "Ana Díaz", "once it is released")
 	w.press(t, dee, held, "wait", "number 3")
 	w.types(t, ana, "/deploy-token", "wait", "yours already")
-	list := w.types(t, chidi, "/deploy-token", "", "3 people wait", "Bob Ray", "the docs", "You", "Dee Novak").Shown()
+	list := text(w.types(t, chidi, "/deploy-token", "", "3 people wait", "Bob Ray", "the docs", "You", "Dee Novak"))
 	if a, b, c := strings.Index(list, "Bob Ray"), strings.LastIndex(list, "You"), strings.Index(list, "Dee Novak"); a > b || b > c {
 		t.Errorf("out of order: %s", list)
 	}
@@ -291,7 +332,7 @@ func TestWaitlist(t *testing.T) {
 	w.press(t, bob, again, "take", "You hold the deploy token now", "the docs")
 	w.holder(t, "Bob Ray")
 	offers(t, w.becomes(t, bob, again, "you took the deploy token"))
-	saysNot(t, w.types(t, ana, "/deploy-token", "", "Bob Ray", "the docs"), "wait")
+	saysNot(t, w.types(t, ana, "/deploy-token", "", "Bob Ray", "the docs"), "waits", "people wait")
 	w.types(t, bob, "/deploy-token", "release", "You have released")
 
 	// Where nobody waits, anyone may take it.
@@ -530,7 +571,7 @@ func TestHome(t *testing.T) {
 		}()
 		w.until(t, fmt.Sprintf("a home with %q", parts), func() bool {
 			v, ok := w.slack.Home(user)
-			shown = v.Shown()
+			shown = strings.ReplaceAll(v.Shown(), "\n", "")
 			if !ok || slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(shown, p) }) {
 				return false
 			}
@@ -553,7 +594,8 @@ func TestHome(t *testing.T) {
 		t.Errorf("Ana sees what Chidi runs: %s", home.Shown())
 	}
 	w.tap(t, ana, home.Target(), "take")
-	home = shows(ana, "You hold the deploy token now")
+	w.told(t, ana, 1, "release", "You hold the deploy token now")
+	home = shows(ana, "You have held the deploy token")
 	w.holder(t, "Ana Díaz")
 	b = w.restart(t, b, true)
 	home = open(ana, "You have held the deploy token")
@@ -563,7 +605,8 @@ func TestHome(t *testing.T) {
 	home = open(ana, "Bob Ray", "the docs")
 	form := w.form(t, ana, home.Target(), "release")
 	w.submit(t, ana, form, map[string][]string{"done": {"done at home"}})
-	shows(ana, "You have released the deploy token", "done at home")
+	w.told(t, ana, 1, "", "You have released the deploy token", "done at home")
+	shows(ana, "Bob Ray's turn")
 	w.holder(t, "Nobody")
 	w.rows(t, 2)
 	b = w.restart(t, b, false)
@@ -572,9 +615,11 @@ func TestHome(t *testing.T) {
 	home = open(bob, "it is your turn to take it", "done at home", "I remind you in the channel")
 	stale := open(chidi, "Bob Ray", "'s turn")
 	w.tap(t, bob, home.Target(), "take")
-	shows(bob, "You hold the deploy token now", "the docs")
+	w.told(t, bob, 1, "release", "You hold the deploy token now", "the docs")
+	shows(bob, "You have held the deploy token", "the docs")
 	w.tap(t, chidi, stale.Target(), "take-out-of-turn")
-	shows(chidi, "Bob Ray", "Nothing was changed")
+	w.told(t, chidi, 1, "ask", "Bob Ray has held the deploy token", "Nothing was changed")
+	shows(chidi, "Bob Ray has held the deploy token")
 	w.holder(t, "Bob Ray")
 	open(ana, "I remind you by direct message")
 
@@ -582,7 +627,7 @@ func TestHome(t *testing.T) {
 	w.types(t, dee, "/kingfisher", "consent upgrade", "I have asked the owners")
 	home = open(chidi, "Waiting for your answer", "Dee Novak", "honduras_portal")
 	w.tap(t, chidi, home.Target(), "agree")
-	shows(chidi, "Dee Novak", "is told that they may go ahead")
+	w.told(t, chidi, 1, "", "Dee Novak is told that they may go ahead")
 	w.told(t, dee, 1, "take", "Nothing stands in your way any more")
 	b.stop(t)
 	w.history(t, [4]string{"Ana Díaz", "", "done at home", ""})
@@ -629,7 +674,7 @@ func TestRemindersThatKnow(t *testing.T) {
 	w.skip(10 * time.Minute)
 	w.until(t, "a reminder, as somebody waits", func() bool { return len(reminders()) == 1 })
 	first := reminders()[0]
-	says(t, first, "3 hours")
+	says(t, first, "3 h 10 min")
 	w.types(t, bob, "/deploy-token", "leave", "no longer on the waitlist")
 	w.press(t, ana, first, "still-working", "I won't remind you again before")
 	b = w.restart(t, b, true)
