@@ -129,8 +129,12 @@ func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, recor
 		change.CloseIntent, change.Epoch = intent.Operation, intent.Epoch
 	}
 	holding := ""
-	if h := record.Holding; h.Open() && (situation{token: token, record: record}).recorded() {
+	switch h := record.Holding; {
+	case h.Open() && (situation{token: token, record: record}).recorded():
 		holding = h.ID
+	case c.Kind == KindRelease && token.State == Unclear:
+		// Nothing says that it is over: what was written for it isn't lost.
+		holding = c.Holding
 	}
 	if d.end != nil {
 		s.end(&change, record, *d.end, "")
