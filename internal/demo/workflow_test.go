@@ -58,7 +58,7 @@ func TestConsent(t *testing.T) {
 
 	p.become("Bob")
 	p.until(`message('all have agreed') && message('go ahead')`)
-	p.keep("consent", `message('all have agreed')`)
+	p.keep("consent", `message('1 thing: go ahead')`)
 	p.look("given")
 	p.button("Take token", `message('When you take the token, I look once more')`)
 	p.until(`message('You hold the deploy token now') && holder() === 'Held by: Bob Ray'`)
@@ -72,7 +72,7 @@ func TestConsent(t *testing.T) {
 	p.until(`all('#kingfisher li', 'zambia_portal_2')[0]`)
 	p.button("Skip 10 min", `document`)
 	p.until(`message('this was started there meanwhile') && message('zambia_portal_2')`)
-	p.keep("new-work", `message('this was started there meanwhile')`)
+	p.look("new-work")
 	p.become("Chidi")
 	p.until(`message('Bob Ray is deploying to Kingfisher') && message('You have started something there meanwhile')`)
 	p.look("warned")
@@ -83,6 +83,7 @@ func TestConsent(t *testing.T) {
 	p.button("Release token", `message('Bob Ray took')`)
 	p.until(`document.querySelector('.modal h2')?.textContent === 'Release token'`)
 	p.click(`all('.modal label', 'What was done')[0].control`)
+	p.run(`document.activeElement.select()`)
 	p.press("upgraded PostgreSQL to 18")
 	p.click(`all('.choices label', 'kingfisher-main')[0]`)
 	p.click(`all('.modal label', 'Links')[0].control`)
@@ -184,8 +185,17 @@ func TestOwnHome(t *testing.T) {
 	p.until(`message('You hold the deploy token now')`)
 	p.say("/deploy-token release renewed certificates")
 	p.until(`rows().length === 1`)
-	p.say("/kingfisher watch")
-	p.until(`message('idle')`)
+	for said, answer := range map[string]string{
+		"/deploy-token history 10":               "renewed certificates",
+		"/deploy-token leave":                    "You were not on the waitlist",
+		"/kingfisher consent upgrade PostgreSQL": "I have asked the owners",
+		"/kingfisher watch":                      "when Kingfisher is idle.",
+		"/kingfisher watch free":                 "when Kingfisher is idle and the deploy token free",
+		"/kingfisher unwatch":                    "I don't look any more",
+	} {
+		p.say(said)
+		p.until(`message(` + quote(answer) + `)`)
+	}
 	p.say("/deploy-token take kingfisher")
 	p.until(`message('Take anyway')`)
 	p.button("Take anyway", `message('Take anyway')`)
@@ -202,7 +212,7 @@ func TestOwnHome(t *testing.T) {
 	p.until(`all('.home button', 'Remind me in the channel')[0]`)
 	p.button("Skip an hour", `document`)
 	p.click(`all('.tabs button', 'Messages')[0]`)
-	p.until(`message('you have held the deploy token for')`)
+	p.until(`message('You have held the deploy token for')`)
 	p.look("direct-reminder")
 	p.become("Chidi")
 	p.direct()
