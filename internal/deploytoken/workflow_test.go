@@ -137,6 +137,16 @@ func TestWaitlist(t *testing.T) {
 			m.t.Errorf("waitlist %+v", w)
 		}
 	})
+	scenario(t, "who lets their turn pass keeps nobody from theirs", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindWait, bob, "")
+		time.Sleep(time.Second)
+		m.do(deploytoken.KindWait, ann, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		time.Sleep(10 * time.Minute)
+		m.expect(m.do(deploytoken.KindTake, zoe, ""), deploytoken.OutcomeOutOfTurn)
+		m.expect(m.do(deploytoken.KindTake, ann, ""), deploytoken.OutcomeTaken)
+	})
 	scenario(t, "freed by hand", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
 		m.do(deploytoken.KindWait, bob, "")
