@@ -40,9 +40,9 @@ func (d teller) offerOver() (Message, bool) {
 	offered := line{named(o.From), words(" offered you the deploy token")}
 	switch o.Result {
 	case deploytoken.OfferAccepted:
-		return say(append(offered, words(", and you accepted, at "), moment(o.Ended), words("."))), true
+		return say(append(offered, words(", and you accepted ("), moment(o.Ended), words(")."))), true
 	case deploytoken.OfferDeclined:
-		return say(append(offered, words(", and you declined, at "), moment(o.Ended), words("."))), true
+		return say(append(offered, words(", and you declined ("), moment(o.Ended), words(")."))), true
 	case deploytoken.OfferWithdrawn:
 		return say(append(offered, words(", then offered it to somebody else instead."))), true
 	}
@@ -197,7 +197,7 @@ func (d teller) handoverPast() line {
 		}
 		return line{words("It was offered to them.")}
 	case deploytoken.OutcomeHandedOver:
-		return line{words("You got it at "), moment(d.Notice.At), words(".")}
+		return line{words("You got it ("), moment(d.Notice.At), words(").")}
 	case deploytoken.OutcomeDeclined:
 		return line{words("You declined.")}
 	case deploytoken.OutcomeConfirm:
