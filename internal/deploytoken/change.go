@@ -162,7 +162,7 @@ func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, recor
 			n.Token = &token
 		}
 	}))
-	change.Audit = []AuditEvent{{At: now, Event: string(d.outcome), Command: c.ID, Holding: holding, Person: c.PersonID, Detail: d.detail}}
+	change.Audit = append(change.Audit, AuditEvent{At: now, Event: string(d.outcome), Command: c.ID, Holding: holding, Person: c.PersonID, Detail: d.detail})
 	if err := s.commit(ctx, change); err != nil {
 		return err
 	}

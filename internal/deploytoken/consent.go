@@ -219,6 +219,9 @@ func answerFor(w Work, questions []Question, now time.Time) (Answer, *Question) 
 	return answer, of
 }
 
+// asks reports whether the person was asked by a message of their own.
+func (q *Question) asks(person string) bool { return slices.Contains(q.Asked, ToPerson(person)) }
+
 // asksAbout reports whether the question is about the work, and of what it took
 // to have ended only about what has.
 func (q *Question) asksAbout(work Work) bool {
@@ -439,7 +442,10 @@ func decideAnswer(s situation) decision {
 	}
 	q := s.record.Matters.Questions[i]
 	toAnyone := slices.ContainsFunc(q.Asked, func(to string) bool { return !strings.HasPrefix(to, ToPerson("")) })
-	if !toAnyone && !slices.Contains(q.Asked, ToPerson(s.command.PersonID)) {
+	if s.forbidden != "" {
+		return decision{step: stepAnswer, outcome: OutcomeRefused, detail: s.forbidden}
+	}
+	if !toAnyone && !q.asks(s.command.PersonID) {
 		return decision{step: stepAnswer, outcome: OutcomeRefused, detail: "That question is for somebody else."}
 	}
 	q.Answer, q.Until, q.Why = AnswerAgreed, time.Time{}, ""

@@ -225,26 +225,27 @@ func lookedAround(s situation, free bool) decision {
 		}
 	}
 	for _, w := range s.record.Matters.Watches {
-		idle := !slices.ContainsFunc(blocking(r, w.WithoutPostgres), func(Work) bool { return true }) && len(unknowns(r, w.WithoutPostgres)) == 0
-		switch kind := NoticeWatched; {
+		idle := len(blocking(r, w.WithoutPostgres)) == 0 && len(unknowns(r, w.WithoutPostgres)) == 0
+		switch {
 		case idle && (free || !w.Free):
 			w.Ended, w.Result = s.now, WatchSeen
-			d.watched(w, kind, s.now)
+			d.watched(w, NoticeWatched, s)
 		case !w.Until.After(s.now):
 			w.Ended, w.Result = s.now, WatchLapsed
-			d.watched(w, NoticeWatchEnded, s.now)
+			d.watched(w, NoticeWatchEnded, s)
 		}
 	}
 	return d
 }
 
-func (d *decision) watched(w Watch, kind NoticeKind, now time.Time) {
+func (d *decision) watched(w Watch, kind NoticeKind, s situation) {
 	ref := w.Ref()
+	n := Notice{Kind: kind, PersonID: w.PersonID, Matter: &ref, At: s.now}
+	if h := s.record.Holding; h.Open() && h.PersonID != w.PersonID {
+		n.Token = &Token{State: Held, Holder: h.Name}
+	}
 	d.put = append(d.put, &w)
-	d.effects = append(d.effects, Effect{
-		Key: "watched:" + w.ID, Destination: ToPerson(w.PersonID),
-		Notice: Notice{Kind: kind, PersonID: w.PersonID, Matter: &ref, At: now},
-	})
+	d.effects = append(d.effects, Effect{Key: "watched:" + w.ID, Destination: ToPerson(w.PersonID), Notice: n})
 }
 
 // auditOf are the events for what the effects tell people, edits aside.

@@ -179,7 +179,12 @@ func (d people) Match(ctx context.Context, name string) (found []deploytoken.Per
 	return found, nil
 }
 
-func (d people) Member(ctx context.Context, id string) (bool, error) { return d[id] != "", nil }
+func (d people) Member(ctx context.Context, id string) (bool, error) {
+	return d[id] != "" && !outsiders[id], nil
+}
+
+// outsiders are those who may not use the bot.
+var outsiders = map[string]bool{}
 
 func (d people) Group(ctx context.Context, group string) (found []deploytoken.Person, err error) {
 	for _, id := range groups[group] {

@@ -30,7 +30,7 @@ type subject struct {
 func (s *Service) about(ctx context.Context, c Command) (about subject, problem, err error) {
 	about.checked = s.busy != nil
 	about.purpose, about.goesBackTo = c.Words, c.Subject
-	if c.Subject != "" && (c.Kind.takes() || c.Kind == KindForceConfirmed || c.Kind == KindWait) {
+	if c.Subject != "" && (c.Kind.takes() || c.Kind == KindForceConfirmed || c.Kind == KindWait || c.Kind == KindConsent) {
 		if err = s.goBack(ctx, c, &about); err != nil {
 			return subject{}, nil, err
 		}
@@ -47,8 +47,20 @@ func (s *Service) about(ctx context.Context, c Command) (about subject, problem,
 		if !about.checked {
 			problem = &Fault{Kind: ErrMisconfigured, Message: "The busy checks are not set up for this bot. Whoever runs it can add a kingfisher section to its configuration."}
 		}
-	case KindWait, KindAgree, KindAskToWait:
+	case KindWait:
 		about.asker = CleanName(look(c.PersonID).Name)
+	case KindAgree, KindAskToWait:
+		about.asker = CleanName(look(c.PersonID).Name)
+		m, err := s.ledger.Matter(ctx, c.Document, MatterRef{MatterQuestion, c.Subject})
+		if err != nil {
+			return subject{}, nil, err
+		}
+		if q, _ := m.(*Question); problem == nil && q != nil && !q.asks(c.PersonID) {
+			member, err := s.directory.Member(ctx, c.PersonID)
+			if problem = err; err == nil && !member {
+				about.forbidden = "Only whoever was asked can answer that, or, where the channel was, those who can use this bot."
+			}
+		}
 	case KindGive:
 		about.other = look(c.Subject)
 		if problem == nil {

@@ -116,6 +116,7 @@ func callNext(change *Change, waiters []Waiter, turn time.Duration, now time.Tim
 		Key: turnKey(w), Destination: ToPerson(w.PersonID),
 		Notice: Notice{Kind: NoticeTurn, PersonID: w.PersonID, Matter: &ref, Until: w.Turn, At: now},
 	})
+	change.Audit = append(change.Audit, AuditEvent{At: now, Event: string(NoticeTurn), Person: w.PersonID})
 }
 
 // taken adds to the change what the holding that begins means for the waitlist:
@@ -162,9 +163,6 @@ func (s *Service) TakeTurns(ctx context.Context) error {
 		change.Audit = append(change.Audit, AuditEvent{At: now, Event: string(NoticeTurnOver), Person: w.PersonID})
 	}
 	callNext(&change, waiters, s.turn, now)
-	for _, w := range waiters[:min(1, len(waiters))] {
-		change.Audit = append(change.Audit, AuditEvent{At: now, Event: string(NoticeTurn), Person: w.PersonID})
-	}
 	if err := s.commit(ctx, change); err != nil && !errors.Is(err, ErrStale) {
 		return err
 	}

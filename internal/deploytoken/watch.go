@@ -184,7 +184,9 @@ func (s *Service) byHand(record Record, token Token, holder, editor string, now 
 	if !first {
 		change.Effects = append(change.Effects, Effect{Key: key, Destination: s.channel, Notice: n})
 	}
-	change.Audit = []AuditEvent{{At: now, Event: string(NoticeChanged), Holding: began, Person: holder, Detail: "the document says “" + token.String() + "”; last edited by “" + editor + "”"}}
+	change.Audit = append(change.Audit, AuditEvent{
+		At: now, Event: string(NoticeChanged), Holding: began, Person: holder, Detail: "the document says “" + token.String() + "”; last edited by “" + editor + "”",
+	})
 	return change, began
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
+	"github.com/open-contracting/deploytoken/internal/ledger"
 )
 
 // server is a Kingfisher server: what runs on it, by check.
@@ -109,6 +110,16 @@ func TestWaitlist(t *testing.T) {
 		m.expect(m.about(deploytoken.KindTake, ann, m.record().Matters.Waiters[0].ID), deploytoken.OutcomeTaken)
 		if w := m.record().Matters.Waiters; len(w) != 0 {
 			m.t.Errorf("who has it waits still: %+v", w)
+		}
+		var turns []string
+		events, err := m.store.Audit(context.Background(), ledger.AuditFilter{})
+		for _, e := range events {
+			if e.Event == string(deploytoken.NoticeTurn) {
+				turns = append(turns, e.Person)
+			}
+		}
+		if slices.Sort(turns); err != nil || !slices.Equal(turns, []string{ann, bob}) {
+			m.t.Errorf("turns of %q on record, %v", turns, err)
 		}
 	})
 	scenario(t, "what is waited for is what it is taken for", func(m *team) {
@@ -675,6 +686,17 @@ func TestConsent(t *testing.T) {
 			m.t.Errorf("standing %+v", s)
 		}
 	})
+	scenario(t, "who may not use the bot answers what they were asked, and nothing else", func(m *team) {
+		outsiders[zoe], outsiders[ann] = true, true
+		defer clear(outsiders)
+		m.kingfisher.start("tmux1", zoe)
+		m.kingfisher.start("tmux2", "")
+		ask(m)
+		m.expect(m.about(deploytoken.KindAgree, zoe, question(m, zoe)), deploytoken.OutcomeAnswered)
+		m.expect(m.about(deploytoken.KindAgree, ann, question(m, zoe)), deploytoken.OutcomeRefused)
+		m.expect(m.about(deploytoken.KindAgree, ann, question(m, "")), deploytoken.OutcomeRefused)
+		m.expect(m.about(deploytoken.KindAgree, bob, question(m, "")), deploytoken.OutcomeAnswered)
+	})
 	scenario(t, "asked by who holds the token: kept with it", func(m *team) {
 		m.kingfisher.start("tmux1", bob)
 		m.do(deploytoken.KindTake, ana, "")
@@ -747,13 +769,17 @@ func TestConsent(t *testing.T) {
 	})
 	scenario(t, "a deployment that never began is given up", func(m *team) {
 		m.kingfisher.start("tmux1", bob)
-		ask(m)
+		dep := ask(m)
 		m.delivered()
 		time.Sleep(24 * time.Hour)
 		m.look()
 		m.told("person:UANA consent", "person:UBOB question")
 		if d := m.record().Matters; len(d.Deployments)+len(d.Questions) != 0 {
 			m.t.Errorf("left %+v", d)
+		}
+		m.expect(m.about(deploytoken.KindConsent, ana, dep), deploytoken.OutcomeConsentAsked)
+		if q := m.record().Matters.Questions; len(q) != 1 || q[0].Purpose != what {
+			m.t.Errorf("asked %+v", q)
 		}
 	})
 	scenario(t, "what a deployment has interrupted doesn't change what it had the consent for", func(m *team) {
@@ -907,6 +933,15 @@ func TestMeanwhileOnKingfisher(t *testing.T) {
 		time.Sleep(time.Minute)
 		m.look()
 		m.told()
+	})
+	scenario(t, "and who holds the token meanwhile", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindWatch, bob, "")
+		m.delivered()
+		m.look()
+		if n := m.notices(deploytoken.ToPerson(bob)); len(n) != 1 || n[0].Token == nil || n[0].Token.Holder != "Ana Díaz" {
+			m.t.Errorf("told %+v", n)
+		}
 	})
 	scenario(t, "and taken then for what it was waited for", func(m *team) {
 		m.kingfisher.start("scrapyd1", zoe)

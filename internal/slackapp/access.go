@@ -23,6 +23,12 @@ func (in *Inbound) refuses(ctx context.Context, r request) string {
 	if team := in.team.Load(); team == nil || r.Team != *team {
 		return refusedTeam
 	}
+	switch r.Ask {
+	case askAgree, askWaitForm, askAskToWait:
+		// Whoever was asked may answer, also who may ask for nothing. Who that is
+		// is known with the question.
+		return ""
+	}
 	ok, err := in.config.Members.Member(ctx, r.Person)
 	switch {
 	case err != nil:

@@ -337,6 +337,12 @@ func TestAccess(t *testing.T) {
 	if got := r.commands.acceptedIDs(); got != "" {
 		t.Errorf("recorded %q", got)
 	}
+	// What somebody was asked, they may answer.
+	r.slack.click(r.conn, "agree", "U2", actionAgree, "q1")
+	r.conn.ack()
+	if got := r.commands.acceptedIDs(); got != "agree" {
+		t.Errorf("recorded %q", got)
+	}
 }
 
 func TestStoreRefuses(t *testing.T) {
