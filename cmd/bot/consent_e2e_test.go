@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -393,4 +394,50 @@ func TestTellMeWhen(t *testing.T) {
 	if n := w.tellings(chidi, "Kingfisher is idle"); n != 1 {
 		t.Errorf("Chidi was told %d times", n)
 	}
+}
+
+// TestManyFindings: whatever runs on Kingfisher, Slack takes what is said of it.
+func TestManyFindings(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t)
+	long := strings.Repeat("x", 150)
+	for i := range 167 {
+		who := []string{"chidi", "dee", ""}[i%3]
+		w.spider(t, who, fmt.Sprintf("spider_%03d_%s", i, long))
+		session := kingfisher.Session{User: "ocdskfp", Name: fmt.Sprintf("%s-%03d", []string{"co", "dn", "zz"}[i%3], i), Command: "pg_dump --table " + long}
+		if err := w.kingfisher.OpenSession(session); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 166 {
+		query := kingfisher.Query{User: []string{"chidi", "dee", "analyst"}[i%3], Text: fmt.Sprintf("SELECT %d, '%s'", i, long), Started: w.now().Add(-2 * time.Hour)}
+		if _, err := w.kingfisher.StartQuery(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := w.serve(t)
+	report := w.types(t, ana, "/deploy-token", "take kingfisher: upgrade", "would interrupt 500 things", "I haven't taken the deploy token yet")
+	offers(t, report, "consent", "watch", "take-without-postgres", "take-anyway")
+	w.press(t, ana, report, "consent", "I have asked the owners", "Chidi Okafor", "Dee Novak", "Owner unknown")
+	question := w.told(t, chidi, 1, "agree", "wants to deploy to Kingfisher", "and ")
+	w.told(t, dee, 1, "agree", "wants to deploy to Kingfisher")
+	saysNot(t, w.announced(t, "wants to deploy to Kingfisher"), "spider_", "pg_dump")
+	w.press(t, chidi, question, "agree", "is told that they may go ahead")
+	w.becomes(t, chidi, question, "You have said that")
+	w.press(t, ana, w.types(t, ana, "/deploy-token", "take kingfisher: upgrade", "I haven't taken"), "take-anyway", "You hold the deploy token now", "taken without consent")
+	w.told(t, dee, 1, "", "is deploying to Kingfisher without waiting for your consent")
+	w.announced(t, "is deploying to Kingfisher")
+	if i, err := w.slack.OpenHome(t.Context(), ana); err != nil || !i.Acked {
+		t.Fatalf("%+v %v", i, err)
+	}
+	w.until(t, "a home", func() bool {
+		v, ok := w.slack.Home(ana)
+		return ok && strings.Contains(v.Shown(), "Kingfisher is busy")
+	})
+	for _, c := range w.slack.Calls() {
+		if c.Error != "" {
+			t.Errorf("%s was refused: %s", c.Method, c.Error)
+		}
+	}
+	b.stop(t)
 }

@@ -350,6 +350,42 @@ func TestWaitlist(t *testing.T) {
 	}
 }
 
+// TestManyWait: the waitlist is bounded, and all of it is shown.
+func TestManyWait(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t)
+	members := []string{ana, bob, chidi, dee, "UBOT"}
+	for i := range 50 {
+		u := slack.User{ID: fmt.Sprintf("U%03d", i), Name: fmt.Sprintf("p%d", i), RealName: fmt.Sprintf("Person N%03d with quite a long name", i)}
+		if err := w.slack.PutUser(u); err != nil {
+			t.Fatal(err)
+		}
+		members = append(members, u.ID)
+	}
+	if err := w.slack.PutChannel(slack.Channel{ID: channel, Name: "deploys", Members: members}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.serve(t)
+	w.types(t, ana, "/deploy-token", "take", "You hold the deploy token now")
+	for i, user := range members[5:] {
+		w.types(t, user, "/deploy-token", "wait "+strings.Repeat("& ", 200), "You are")
+		if i == 25 {
+			b = w.restart(t, b, true)
+		}
+	}
+	w.types(t, bob, "/deploy-token", "wait", "The waitlist is full")
+	list := w.types(t, "U049", "/deploy-token", "", "50 people wait")
+	if !holds(list, "You are number 50") && !holds(list, "Person N048", "You, since") {
+		t.Errorf("the last doesn't see their place: %s", text(list))
+	}
+	for _, c := range w.slack.Calls() {
+		if c.Error != "" {
+			t.Errorf("%s was refused: %s", c.Method, c.Error)
+		}
+	}
+	b.stop(t)
+}
+
 // TestGive: the token is handed over by one write of the document, once the
 // other accepts.
 func TestGive(t *testing.T) {
