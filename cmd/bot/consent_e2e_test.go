@@ -69,7 +69,7 @@ func TestTakeForKingfisher(t *testing.T) {
 	b = w.restart(t, b, false)
 	w.hears(t, ana, func() {
 		w.tap(t, ana, without.Target(), "take-anyway")
-		b.kill(t)
+		w.kill(t, b)
 		b = w.serve(t)
 	}, "You hold the deploy token now", "taken without consent; Chidi Okafor was not asked; PostgreSQL not restarted")
 	w.holder(t, "Ana Díaz")
@@ -143,7 +143,7 @@ func TestConsent(t *testing.T) {
 	b = w.restart(t, b, true)
 	w.hears(t, chidi, func() {
 		w.tap(t, chidi, ofChidi.Target(), "agree")
-		b.kill(t)
+		w.kill(t, b)
 		b = w.serve(t)
 	}, "Thank you", "is told that they may go ahead")
 	offers(t, w.becomes(t, chidi, ofChidi, "You have said that"), "ask-to-wait")
@@ -344,6 +344,21 @@ func TestStartOfWork(t *testing.T) {
 	w.history(t, [4]string{"Ana Díaz", "kingfisher: upgrade", "upgraded", "nothing would be interrupted"})
 }
 
+// later moves the clock ahead until user is told something by a look at
+// Kingfisher: one that began before may have ended after.
+func (w *world) later(t testing.TB, d time.Duration, user string, parts ...string) {
+	t.Helper()
+	w.skip(d)
+	skipped := time.Now()
+	eventually(t, fmt.Sprintf("%s being told %q", user, parts), func() bool {
+		if time.Since(skipped) > 7*time.Second {
+			w.skip(time.Minute + time.Second)
+			skipped = time.Now()
+		}
+		return w.tellings(user, parts...) > 0
+	})
+}
+
 // TestTellMeWhen: who wants to know when Kingfisher is idle, or that and the
 // token free, is told once.
 func TestTellMeWhen(t *testing.T) {
@@ -365,7 +380,7 @@ func TestTellMeWhen(t *testing.T) {
 	b = w.restart(t, b, true)
 	w.press(t, chidi, not, "unwatch", "I don't look any more")
 	w.ends(t, spider)
-	w.skip(time.Minute + time.Second)
+	w.later(t, time.Minute+time.Second, ana, "Kingfisher is idle")
 	idle := w.told(t, ana, 1, "take", "Kingfisher is idle", "a deployment would interrupt nothing")
 	b = w.restart(t, b, false)
 	for _, user := range []string{bob, dee} {
@@ -375,7 +390,7 @@ func TestTellMeWhen(t *testing.T) {
 	}
 	w.press(t, ana, idle, "take", "yours already")
 	w.types(t, ana, "/deploy-token", "release", "You have released")
-	w.skip(time.Minute + time.Second)
+	w.later(t, time.Minute+time.Second, bob, "Kingfisher is idle")
 	ofBob := w.told(t, bob, 1, "take", "Kingfisher is idle", "the deploy token is free")
 	ofDee := w.told(t, dee, 1, "take", "Kingfisher is idle", "the deploy token is free")
 	b = w.restart(t, b, true)
@@ -386,7 +401,7 @@ func TestTellMeWhen(t *testing.T) {
 	// A watch ends by itself after a working day.
 	w.spider(t, "dee", "panama_releases")
 	w.types(t, bob, "/kingfisher", "watch", "I'll tell you once")
-	w.skip(9*time.Hour + time.Second)
+	w.later(t, 9*time.Hour+time.Second, bob, "I have stopped looking")
 	ended := w.told(t, bob, 1, "watch", "I have stopped looking")
 	w.press(t, bob, ended, "watch", "I'll tell you once")
 	w.types(t, bob, "/kingfisher", "unwatch", "I don't look any more")
