@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestTakeForKingfisher(t *testing.T) {
 	b = w.restart(t, b, false)
 	w.hears(t, ana, func() {
 		w.tap(t, ana, without.Target(), "take-anyway")
-		b.kill(t)
+		w.kill(t, b)
 		b = w.serve(t)
 	}, "You hold the deploy token now", "taken without consent; Chidi Okafor was not asked; PostgreSQL not restarted")
 	w.holder(t, "Ana Díaz")
@@ -142,7 +143,7 @@ func TestConsent(t *testing.T) {
 	b = w.restart(t, b, true)
 	w.hears(t, chidi, func() {
 		w.tap(t, chidi, ofChidi.Target(), "agree")
-		b.kill(t)
+		w.kill(t, b)
 		b = w.serve(t)
 	}, "Thank you", "is told that they may go ahead")
 	offers(t, w.becomes(t, chidi, ofChidi, "You have said that"), "ask-to-wait")
@@ -343,6 +344,21 @@ func TestStartOfWork(t *testing.T) {
 	w.history(t, [4]string{"Ana Díaz", "kingfisher: upgrade", "upgraded", "nothing would be interrupted"})
 }
 
+// later moves the clock ahead until user is told something by a look at
+// Kingfisher: one that began before may have ended after.
+func (w *world) later(t testing.TB, d time.Duration, user string, parts ...string) {
+	t.Helper()
+	w.skip(d)
+	skipped := time.Now()
+	eventually(t, fmt.Sprintf("%s being told %q", user, parts), func() bool {
+		if time.Since(skipped) > 7*time.Second {
+			w.skip(time.Minute + time.Second)
+			skipped = time.Now()
+		}
+		return w.tellings(user, parts...) > 0
+	})
+}
+
 // TestTellMeWhen: who wants to know when Kingfisher is idle, or that and the
 // token free, is told once.
 func TestTellMeWhen(t *testing.T) {
@@ -364,7 +380,7 @@ func TestTellMeWhen(t *testing.T) {
 	b = w.restart(t, b, true)
 	w.press(t, chidi, not, "unwatch", "I don't look any more")
 	w.ends(t, spider)
-	w.skip(time.Minute + time.Second)
+	w.later(t, time.Minute+time.Second, ana, "Kingfisher is idle")
 	idle := w.told(t, ana, 1, "take", "Kingfisher is idle", "a deployment would interrupt nothing")
 	b = w.restart(t, b, false)
 	for _, user := range []string{bob, dee} {
@@ -374,7 +390,7 @@ func TestTellMeWhen(t *testing.T) {
 	}
 	w.press(t, ana, idle, "take", "yours already")
 	w.types(t, ana, "/deploy-token", "release", "You have released")
-	w.skip(time.Minute + time.Second)
+	w.later(t, time.Minute+time.Second, bob, "Kingfisher is idle")
 	ofBob := w.told(t, bob, 1, "take", "Kingfisher is idle", "the deploy token is free")
 	ofDee := w.told(t, dee, 1, "take", "Kingfisher is idle", "the deploy token is free")
 	b = w.restart(t, b, true)
@@ -385,7 +401,7 @@ func TestTellMeWhen(t *testing.T) {
 	// A watch ends by itself after a working day.
 	w.spider(t, "dee", "panama_releases")
 	w.types(t, bob, "/kingfisher", "watch", "I'll tell you once")
-	w.skip(9*time.Hour + time.Second)
+	w.later(t, 9*time.Hour+time.Second, bob, "I have stopped looking")
 	ended := w.told(t, bob, 1, "watch", "I have stopped looking")
 	w.press(t, bob, ended, "watch", "I'll tell you once")
 	w.types(t, bob, "/kingfisher", "unwatch", "I don't look any more")
@@ -393,4 +409,50 @@ func TestTellMeWhen(t *testing.T) {
 	if n := w.tellings(chidi, "Kingfisher is idle"); n != 1 {
 		t.Errorf("Chidi was told %d times", n)
 	}
+}
+
+// TestManyFindings: whatever runs on Kingfisher, Slack takes what is said of it.
+func TestManyFindings(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t)
+	long := strings.Repeat("x", 150)
+	for i := range 167 {
+		who := []string{"chidi", "dee", ""}[i%3]
+		w.spider(t, who, fmt.Sprintf("spider_%03d_%s", i, long))
+		session := kingfisher.Session{User: "ocdskfp", Name: fmt.Sprintf("%s-%03d", []string{"co", "dn", "zz"}[i%3], i), Command: "pg_dump --table " + long}
+		if err := w.kingfisher.OpenSession(session); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 166 {
+		query := kingfisher.Query{User: []string{"chidi", "dee", "analyst"}[i%3], Text: fmt.Sprintf("SELECT %d, '%s'", i, long), Started: w.now().Add(-2 * time.Hour)}
+		if _, err := w.kingfisher.StartQuery(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := w.serve(t)
+	report := w.types(t, ana, "/deploy-token", "take kingfisher: upgrade", "would interrupt 500 things", "I haven't taken the deploy token yet")
+	offers(t, report, "consent", "watch", "take-without-postgres", "take-anyway")
+	w.press(t, ana, report, "consent", "I have asked the owners", "Chidi Okafor", "Dee Novak", "Owner unknown")
+	question := w.told(t, chidi, 1, "agree", "wants to deploy to Kingfisher", "and ")
+	w.told(t, dee, 1, "agree", "wants to deploy to Kingfisher")
+	saysNot(t, w.announced(t, "wants to deploy to Kingfisher"), "spider_", "pg_dump")
+	w.press(t, chidi, question, "agree", "is told that they may go ahead")
+	w.becomes(t, chidi, question, "You have said that")
+	w.press(t, ana, w.types(t, ana, "/deploy-token", "take kingfisher: upgrade", "I haven't taken"), "take-anyway", "You hold the deploy token now", "taken without consent")
+	w.told(t, dee, 1, "", "is deploying to Kingfisher without waiting for your consent")
+	w.announced(t, "is deploying to Kingfisher")
+	if i, err := w.slack.OpenHome(t.Context(), ana); err != nil || !i.Acked {
+		t.Fatalf("%+v %v", i, err)
+	}
+	w.until(t, "a home", func() bool {
+		v, ok := w.slack.Home(ana)
+		return ok && strings.Contains(v.Shown(), "Kingfisher is busy")
+	})
+	for _, c := range w.slack.Calls() {
+		if c.Error != "" {
+			t.Errorf("%s was refused: %s", c.Method, c.Error)
+		}
+	}
+	b.stop(t)
 }

@@ -40,48 +40,60 @@ func newTeam(t testing.TB) *world {
 	return w
 }
 
-// settle waits until the bots know what people have been told: a bot that is
-// killed after a direct message was sent, and before that is recorded, sends it
-// again.
-func (w *world) settle(t testing.TB) {
+// unrecorded are the keys of what people were told by the bots, of which no bot
+// has logged that it is recorded; of answers, those of the latest bot.
+func (w *world) unrecorded() []string {
+	recorded := map[string]bool{}
+	var told []string
+	for i, b := range w.bots {
+		for line := range strings.Lines(b.log.String()) {
+			var event struct{ Msg, Effect, Command string }
+			if json.Unmarshal([]byte(line), &event) != nil {
+				continue
+			}
+			switch {
+			case event.Msg == "delivered":
+				recorded[event.Effect] = true
+			case event.Msg == "command ended" && i == len(w.bots)-1:
+				told = append(told, "answer:"+event.Command)
+			}
+		}
+	}
+	for _, c := range w.slack.State().Channels {
+		for _, m := range c.History {
+			var metadata struct {
+				Payload struct{ Key string } `json:"event_payload"`
+			}
+			if json.Unmarshal(m.Metadata, &metadata) == nil && metadata.Payload.Key != "" {
+				told = append(told, metadata.Payload.Key)
+			}
+		}
+	}
+	return slices.DeleteFunc(told, func(key string) bool { return recorded[key] })
+}
+
+// kill ends the bot at once, whatever it is doing.
+func (w *world) kill(t testing.TB, b *bot) {
 	t.Helper()
-	eventually(t, "what was told to be known", func() bool {
-		told := map[string]bool{}
-		var answers []string
-		for _, b := range w.bots {
-			for line := range strings.Lines(b.log.String()) {
-				var event struct{ Msg, Effect, Command string }
-				if json.Unmarshal([]byte(line), &event) != nil {
-					continue
-				}
-				switch event.Msg {
-				case "delivered":
-					told[event.Effect] = true
-				case "command ended":
-					answers = append(answers, "answer:"+event.Command)
-				}
-			}
-		}
-		for _, c := range w.slack.State().Channels {
-			for _, m := range c.History {
-				var metadata struct {
-					Payload struct{ Key string } `json:"event_payload"`
-				}
-				if json.Unmarshal(m.Metadata, &metadata) == nil && metadata.Payload.Key != "" {
-					answers = append(answers, metadata.Payload.Key)
-				}
-			}
-		}
-		return !slices.ContainsFunc(answers, func(key string) bool { return !told[key] })
+	b.kill(t)
+	w.cut = append(w.cut, w.unrecorded()...)
+}
+
+// killSettled ends the bot at once after it has recorded what people were told:
+// a direct message that was sent, and isn't recorded, is sent again.
+func (w *world) killSettled(t testing.TB, b *bot) {
+	t.Helper()
+	eventually(t, "what was told to be recorded", func() bool {
+		return !slices.ContainsFunc(w.unrecorded(), func(key string) bool { return !slices.Contains(w.cut, key) })
 	})
+	w.kill(t, b)
 }
 
 // restart ends the bot, at once or as it should be, and starts it again.
 func (w *world) restart(t testing.TB, b *bot, kill bool) *bot {
 	t.Helper()
 	if kill {
-		w.settle(t)
-		b.kill(t)
+		w.killSettled(t, b)
 	} else if status := b.stop(t); status != 0 {
 		t.Fatalf("exit status %d", status)
 	}
@@ -312,7 +324,7 @@ func TestWaitlist(t *testing.T) {
 	w.holder(t, "Nobody")
 
 	// Bob lets it pass, while the bot is down.
-	b.kill(t)
+	w.killSettled(t, b)
 	w.skip(3*time.Minute + time.Second)
 	b = w.serve(t)
 	offers(t, w.becomes(t, bob, ofBob, "That time has passed", "no longer on the waitlist"), "wait")
@@ -348,6 +360,42 @@ func TestWaitlist(t *testing.T) {
 	if n := w.tellings(chidi, "turn"); n != 1 {
 		t.Errorf("Chidi has %d messages about a turn", n)
 	}
+}
+
+// TestManyWait: the waitlist is bounded, and all of it is shown.
+func TestManyWait(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t)
+	members := []string{ana, bob, chidi, dee, "UBOT"}
+	for i := range 50 {
+		u := slack.User{ID: fmt.Sprintf("U%03d", i), Name: fmt.Sprintf("p%d", i), RealName: fmt.Sprintf("Person N%03d with quite a long name", i)}
+		if err := w.slack.PutUser(u); err != nil {
+			t.Fatal(err)
+		}
+		members = append(members, u.ID)
+	}
+	if err := w.slack.PutChannel(slack.Channel{ID: channel, Name: "deploys", Members: members}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.serve(t)
+	w.types(t, ana, "/deploy-token", "take", "You hold the deploy token now")
+	for i, user := range members[5:] {
+		w.types(t, user, "/deploy-token", "wait "+strings.Repeat("& ", 200), "You are")
+		if i == 25 {
+			b = w.restart(t, b, true)
+		}
+	}
+	w.types(t, bob, "/deploy-token", "wait", "The waitlist is full")
+	list := w.types(t, "U049", "/deploy-token", "", "50 people wait")
+	if !holds(list, "You are number 50") && !holds(list, "Person N048", "You, since") {
+		t.Errorf("the last doesn't see their place: %s", text(list))
+	}
+	for _, c := range w.slack.Calls() {
+		if c.Error != "" {
+			t.Errorf("%s was refused: %s", c.Method, c.Error)
+		}
+	}
+	b.stop(t)
 }
 
 // TestGive: the token is handed over by one write of the document, once the
@@ -391,7 +439,7 @@ func TestGive(t *testing.T) {
 	writes := len(w.google.Writes())
 	w.hears(t, chidi, func() {
 		w.tap(t, chidi, offer.Target(), "accept")
-		b.kill(t) // maybe before, maybe after it is written
+		w.kill(t, b) // maybe before, maybe after it is written
 		b = w.serve(t)
 	}, "You hold the deploy token now", "the registry")
 	w.holder(t, "Chidi Okafor")
@@ -457,7 +505,7 @@ func TestForceRelease(t *testing.T) {
 	b = w.restart(t, b, true)
 	w.hears(t, dee, func() {
 		w.tap(t, dee, ask.Target(), "force-release-confirmed")
-		b.kill(t)
+		w.kill(t, b)
 		b = w.serve(t)
 	}, "You have released the deploy token for", "Ana Díaz")
 	w.holder(t, "Nobody")
@@ -699,7 +747,7 @@ func TestRemindersThatKnow(t *testing.T) {
 	w.types(t, bob, "/deploy-token", "wait the docs", "first in line")
 	b = w.restart(t, b, false)
 	w.skip(11 * time.Minute)
-	direct := w.told(t, ana, 1, "release", "the deploy token")
+	direct := w.told(t, ana, 1, "release", "You have held the deploy token", "If the work is done")
 	if len(reminders()) != 1 || thread() != 1 {
 		t.Errorf("%d reminders in the channel, and %d in the thread", len(reminders()), thread())
 	}

@@ -92,6 +92,7 @@ type world struct {
 	skipped atomic.Int64 // of the servers' clock
 	skips   bool         // whether bots are run with that clock, as the demo runs them
 	bots    []*bot
+	cut     []string // keys of what bots were telling when they were killed, which may be told twice
 }
 
 // now is the servers' time.

@@ -448,6 +448,11 @@ func TestTakeForKingfisher(t *testing.T) {
 		}
 		m.do(deploytoken.KindRelease, ana, "")
 		m.told("channel:C1 retired", "channel:C1 released", "person:UANA answer released", "person:UZOE deployed", "sheet row")
+		// The buttons of a report stand for as long as Slack shows it.
+		m.kingfisher.start("scrapyd2", zoe)
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, dep), deploytoken.OutcomeEnded)
+		m.expect(m.about(deploytoken.KindTakeWithoutPostgres, ana, dep), deploytoken.OutcomeEnded)
+		m.says("Nobody")
 	})
 	scenario(t, "who is asked for the unknown is told of that and of their own", func(m *team) {
 		m.consentGroup = "SDATA"
