@@ -424,12 +424,19 @@ func (h *History) Summary() string {
 	for _, d := range h.Disruptions {
 		disruptions[d.What]++
 	}
+	directs := map[string]int{}
+	for _, messages := range h.Direct {
+		for _, m := range messages {
+			kind, _, _ := strings.Cut(key(m), ":")
+			directs[kind] += bit(kind != "")
+		}
+	}
 	bot := 0
 	for _, w := range h.Writes {
 		bot += bit(w.Operation != "")
 	}
-	return fmt.Sprintf("seed %d: %d operations (%s), %d writes of the bot and %d by hand, %d rows, %d messages, %d kills of %d disruptions (%s), in %s",
-		h.Config.Seed, sent, list(told), bot, len(h.Writes)-bot, len(h.Rows), len(h.Messages), disruptions[killed], len(h.Disruptions),
+	return fmt.Sprintf("seed %d: %d operations (%s), %d writes of the bot and %d by hand, %d rows, %d messages, direct messages (%s), %d kills of %d disruptions (%s), in %s",
+		h.Config.Seed, sent, list(told), bot, len(h.Writes)-bot, len(h.Rows), len(h.Messages), list(directs), disruptions[killed], len(h.Disruptions),
 		list(disruptions), h.Took.Round(time.Second))
 }
 

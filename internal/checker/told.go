@@ -216,7 +216,7 @@ var phrases = []struct {
 
 var holderNamed = []*regexp.Regexp{
 	regexp.MustCompile(`(?:^|\. |¶ )([^.¶]+?) has held the deploy token for`),
-	regexp.MustCompile(`^(.+?) holds the deploy token; since when`),
+	regexp.MustCompile(`(?:^|¶ )([^¶]+?) holds the deploy token; since when`),
 	regexp.MustCompile(`document says that (.+?) holds the deploy token`),
 	regexp.MustCompile(`^I have asked (.+?) in a direct message`),
 	regexp.MustCompile(`(?:deploy token|released)\. (.+?) held it then, and nothing`),

@@ -326,7 +326,10 @@ func (t *team) person(ctx context.Context, p Person, r *rand.Rand) error {
 			return err
 		}
 		m.hear(o)
-		if m.last != nil && !m.holding || o.Kind == Give {
+		switch {
+		case o.Kind == Give && m.holding:
+			pause(ctx, time.Duration(r.IntN(2000))*time.Millisecond)
+		case m.last != nil && !m.holding:
 			pause(ctx, time.Duration(r.IntN(500))*time.Millisecond)
 		}
 	}
@@ -342,7 +345,7 @@ func (m *mind) next(r *rand.Rand) Kind {
 	case r.IntN(40) == 0:
 		return []Kind{Wait, Leave, Give, Force}[r.IntN(4)]
 	case m.holding && r.IntN(8) > 0:
-		if r.IntN(4) == 0 {
+		if r.IntN(3) == 0 {
 			return Give
 		}
 		return Release
@@ -379,7 +382,7 @@ func (m *mind) hear(o *Operation) {
 func (t *team) click(ctx context.Context, p Person, m *mind, r *rand.Rand) (*Operation, error) {
 	last, often := m.last, 6
 	switch {
-	case r.IntN(2) == 0:
+	case r.IntN(4) > 0:
 		if o, err := t.answerDirect(ctx, p, r); o != nil || err != nil {
 			return o, err
 		}
