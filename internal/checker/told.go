@@ -156,7 +156,7 @@ var phrases = []struct {
 	{"couldn't do that in time", ToldNothing},
 	{"That offer is over", ToldNothing},
 	{"was released for you already", ToldNothing},
-	{"that you wanted to release is over", ToldNothing},
+	{"that you wanted to release is over", ToldConfirm}, // told again, once it was
 	{"the person whom it should go to", ToldNothing},
 	{"The form didn't open as it should", ToldNothing},
 	{"I haven't taken it for you", ToldOutOfTurn},
