@@ -134,9 +134,13 @@ func (a *accounting) answers() {
 		}
 		for i := 1; i < len(finals); i++ {
 			first, next := finals[i-1], finals[i]
+			from := first.At.Add(-time.Second)
+			if o.click != nil {
+				from = o.Asked // it may be the other's of two submissions that comes again
+			}
 			if next.Told != first.Told {
 				a.wrong(next.At, RuleAnswered, "%s was answered twice: %q, then %q", o, first.Text, next.Text)
-			} else if !a.doublesBetween(first.At.Add(-time.Second), next.At) && !a.claimLostAround(next.At) {
+			} else if !a.doublesBetween(from, next.At) && !a.claimLostAround(next.At) {
 				a.wrong(next.At, RuleAnswered, "%s was answered twice with nothing that explains it: %q", o, next.Text)
 			}
 		}

@@ -345,10 +345,7 @@ func (m *mind) next(r *rand.Rand) Kind {
 	case r.IntN(40) == 0:
 		return []Kind{Wait, Leave, Give, Force}[r.IntN(4)]
 	case m.holding && r.IntN(8) > 0:
-		if r.IntN(3) == 0 {
-			return Give
-		}
-		return Release
+		return []Kind{Give, Release}[r.IntN(2)]
 	case !m.holding && r.IntN(8) == 0:
 		return Release
 	case held && r.IntN(4) == 0:
