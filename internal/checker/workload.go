@@ -749,7 +749,28 @@ func (t *team) history() *History {
 		c.Answers = append(answers, late(h.Direct[c.Person.ID], &c)...)
 		h.Operations = append(h.Operations, &c)
 	}
+	h.pairForms()
 	return h
+}
+
+// pairForms gives each of two submissions of one form its own answer where neither
+// quotes it: who is told that what they wrote goes into the history is the one
+// whose words stand there.
+func (h *History) pairForms() {
+	written := func(o *Operation) bool {
+		return slices.ContainsFunc(h.Rows, func(r Row) bool { return r.Summary == o.Words })
+	}
+	freed := func(o *Operation) bool {
+		answer, _ := o.final()
+		return answer.Told == ToldFreed
+	}
+	for i, o := range h.Operations {
+		for _, other := range h.Operations[:i] {
+			if o.click != nil && o.click == other.click && freed(other) && !freed(o) && written(o) && !written(other) {
+				o.Answers, other.Answers = other.Answers, o.Answers
+			}
+		}
+	}
 }
 
 // late are the answers that came as direct messages, as they could not be given
