@@ -753,22 +753,41 @@ func (t *team) history() *History {
 	return h
 }
 
-// pairForms gives each of two submissions of one form its own answer where neither
-// quotes it: who is told that what they wrote goes into the history is the one
-// whose words stand there.
+// pairForms gives each of two submissions of one form its own answers: what
+// quotes one is that one's; who is told that what they wrote goes into the history
+// is the one whose words stand there; the rest is the other's.
 func (h *History) pairForms() {
 	written := func(o *Operation) bool {
 		return slices.ContainsFunc(h.Rows, func(r Row) bool { return r.Summary == o.Words })
 	}
-	freed := func(o *Operation) bool {
-		answer, _ := o.final()
-		return answer.Told == ToldFreed
-	}
-	for i, o := range h.Operations {
-		for _, other := range h.Operations[:i] {
-			if o.click != nil && o.click == other.click && freed(other) && !freed(o) && written(o) && !written(other) {
-				o.Answers, other.Answers = other.Answers, o.Answers
+	for i, second := range h.Operations {
+		j := slices.IndexFunc(h.Operations[:i], func(o *Operation) bool { return o.click != nil && o.click == second.click })
+		if j < 0 {
+			continue
+		}
+		first := h.Operations[j]
+		done, other := first, second
+		if written(second) && !written(first) {
+			done, other = second, first
+		}
+		all := slices.Concat(first.Answers, second.Answers)
+		slices.SortStableFunc(all, func(a, b Answer) int { return a.At.Compare(b.At) })
+		is := func(t ...Told) bool {
+			return slices.ContainsFunc(all, func(a Answer) bool { return slices.Contains(t, a.Told) })
+		}
+		one := is(ToldFreed, ToldReleased)
+		first.Answers, second.Answers = nil, nil
+		for _, a := range all {
+			to := other
+			switch {
+			case strings.Contains(a.Text, first.Words):
+				to = first
+			case strings.Contains(a.Text, second.Words):
+				to = second
+			case a.Told == ToldFreed, a.Told == ToldReleased, !a.final(), !one && len(done.Answers) == 0:
+				to = done
 			}
+			to.Answers = append(to.Answers, a)
 		}
 	}
 }
