@@ -134,9 +134,13 @@ func (a *accounting) answers() {
 		}
 		for i := 1; i < len(finals); i++ {
 			first, next := finals[i-1], finals[i]
+			from := first.At.Add(-time.Second)
+			if o.click != nil {
+				from = o.Asked // it may be the other's of two submissions that comes again
+			}
 			if next.Told != first.Told {
 				a.wrong(next.At, RuleAnswered, "%s was answered twice: %q, then %q", o, first.Text, next.Text)
-			} else if !a.doublesBetween(first.At.Add(-time.Second), next.At) && !a.claimLostAround(next.At) {
+			} else if !a.doublesBetween(from, next.At) && !a.claimLostAround(next.At) {
 				a.wrong(next.At, RuleAnswered, "%s was answered twice with nothing that explains it: %q", o, next.Text)
 			}
 		}
@@ -424,12 +428,19 @@ func (h *History) Summary() string {
 	for _, d := range h.Disruptions {
 		disruptions[d.What]++
 	}
+	directs := map[string]int{}
+	for _, messages := range h.Direct {
+		for _, m := range messages {
+			kind, _, _ := strings.Cut(key(m), ":")
+			directs[kind] += bit(kind != "")
+		}
+	}
 	bot := 0
 	for _, w := range h.Writes {
 		bot += bit(w.Operation != "")
 	}
-	return fmt.Sprintf("seed %d: %d operations (%s), %d writes of the bot and %d by hand, %d rows, %d messages, %d kills of %d disruptions (%s), in %s",
-		h.Config.Seed, sent, list(told), bot, len(h.Writes)-bot, len(h.Rows), len(h.Messages), disruptions[killed], len(h.Disruptions),
+	return fmt.Sprintf("seed %d: %d operations (%s), %d writes of the bot and %d by hand, %d rows, %d messages, direct messages (%s), %d kills of %d disruptions (%s), in %s",
+		h.Config.Seed, sent, list(told), bot, len(h.Writes)-bot, len(h.Rows), len(h.Messages), list(directs), disruptions[killed], len(h.Disruptions),
 		list(disruptions), h.Took.Round(time.Second))
 }
 

@@ -100,7 +100,12 @@ func (a *accounting) whose(d *deed) *Operation {
 		earlier := a.deedsOf[o]
 		again := slices.ContainsFunc(earlier, func(e *deed) bool { return e.mark == d.mark })
 		undone := len(earlier) == 0 || earlier[len(earlier)-1].erasedBy(d.Time)
-		r := []int{bit(!again), bit(!undone), bit(!answer.done()), bit(!answered), int(answer.At.UnixMicro())}
+		// Of several who confirm the release of one holding, the row tells who did it.
+		another := o.Kind == Confirm && slices.ContainsFunc(a.Rows, func(r Row) bool {
+			by, _ := r.forcedBy()
+			return r.ID == o.Button && by != "" && by != o.Person.Name
+		})
+		r := []int{bit(another), bit(!again), bit(!undone), bit(!answer.done()), bit(!answered), int(answer.At.UnixMicro())}
 		if best == nil || slices.Compare(r, rank) < 0 {
 			best, rank = o, r
 		}

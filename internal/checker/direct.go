@@ -125,7 +125,7 @@ func (a *accounting) forced() {
 			a.missing(d.first.At, RuleForced, "a holding that nobody has released for them: %s", d)
 		}
 	}
-	for i, r := range a.Rows {
+	for _, r := range a.Rows {
 		by, why := r.forcedBy()
 		if by == "" {
 			continue
@@ -136,8 +136,8 @@ func (a *accounting) forced() {
 		}) {
 			a.wrong(r.Released, RuleForced, "a holding was released that was not the one to be confirmed: %v", r)
 		}
-		// Whom a name typed by hand means, the bot may not know.
-		known := r.Purpose != "" || i > 0 && a.Rows[i-1].handsOverTo(r)
+		// Whom another name means that was typed by hand, the bot may not know.
+		known := slices.ContainsFunc(a.People, func(p Person) bool { return strings.EqualFold(p.Name, r.Name) })
 		if _, ok := told[r.ID]; !ok && known {
 			a.missing(r.Released, RuleForced, "the holder was not told of it: %v", r)
 		}

@@ -156,7 +156,7 @@ var phrases = []struct {
 	{"couldn't do that in time", ToldNothing},
 	{"That offer is over", ToldNothing},
 	{"was released for you already", ToldNothing},
-	{"that you wanted to release is over", ToldNothing},
+	{"that you wanted to release is over", ToldConfirm}, // told again, once it was
 	{"the person whom it should go to", ToldNothing},
 	{"The form didn't open as it should", ToldNothing},
 	{"I haven't taken it for you", ToldOutOfTurn},
@@ -216,7 +216,7 @@ var phrases = []struct {
 
 var holderNamed = []*regexp.Regexp{
 	regexp.MustCompile(`(?:^|\. |¶ )([^.¶]+?) has held the deploy token for`),
-	regexp.MustCompile(`^(.+?) holds the deploy token; since when`),
+	regexp.MustCompile(`(?:^|¶ )([^¶]+?) holds the deploy token; since when`),
 	regexp.MustCompile(`document says that (.+?) holds the deploy token`),
 	regexp.MustCompile(`^I have asked (.+?) in a direct message`),
 	regexp.MustCompile(`(?:deploy token|released)\. (.+?) held it then, and nothing`),

@@ -326,7 +326,10 @@ func (t *team) person(ctx context.Context, p Person, r *rand.Rand) error {
 			return err
 		}
 		m.hear(o)
-		if m.last != nil && !m.holding || o.Kind == Give {
+		switch {
+		case o.Kind == Give && m.holding:
+			pause(ctx, time.Duration(r.IntN(2000))*time.Millisecond)
+		case m.last != nil && !m.holding:
 			pause(ctx, time.Duration(r.IntN(500))*time.Millisecond)
 		}
 	}
@@ -342,10 +345,7 @@ func (m *mind) next(r *rand.Rand) Kind {
 	case r.IntN(40) == 0:
 		return []Kind{Wait, Leave, Give, Force}[r.IntN(4)]
 	case m.holding && r.IntN(8) > 0:
-		if r.IntN(4) == 0 {
-			return Give
-		}
-		return Release
+		return []Kind{Give, Release}[r.IntN(2)]
 	case !m.holding && r.IntN(8) == 0:
 		return Release
 	case held && r.IntN(4) == 0:
@@ -379,7 +379,7 @@ func (m *mind) hear(o *Operation) {
 func (t *team) click(ctx context.Context, p Person, m *mind, r *rand.Rand) (*Operation, error) {
 	last, often := m.last, 6
 	switch {
-	case r.IntN(2) == 0:
+	case r.IntN(4) > 0:
 		if o, err := t.answerDirect(ctx, p, r); o != nil || err != nil {
 			return o, err
 		}
@@ -749,7 +749,47 @@ func (t *team) history() *History {
 		c.Answers = append(answers, late(h.Direct[c.Person.ID], &c)...)
 		h.Operations = append(h.Operations, &c)
 	}
+	h.pairForms()
 	return h
+}
+
+// pairForms gives each of two submissions of one form its own answers: what
+// quotes one is that one's; who is told that what they wrote goes into the history
+// is the one whose words stand there; the rest is the other's.
+func (h *History) pairForms() {
+	written := func(o *Operation) bool {
+		return slices.ContainsFunc(h.Rows, func(r Row) bool { return r.Summary == o.Words })
+	}
+	for i, second := range h.Operations {
+		j := slices.IndexFunc(h.Operations[:i], func(o *Operation) bool { return o.click != nil && o.click == second.click })
+		if j < 0 {
+			continue
+		}
+		first := h.Operations[j]
+		done, other := first, second
+		if written(second) && !written(first) {
+			done, other = second, first
+		}
+		all := slices.Concat(first.Answers, second.Answers)
+		slices.SortStableFunc(all, func(a, b Answer) int { return a.At.Compare(b.At) })
+		is := func(t ...Told) bool {
+			return slices.ContainsFunc(all, func(a Answer) bool { return slices.Contains(t, a.Told) })
+		}
+		one := is(ToldFreed, ToldReleased)
+		first.Answers, second.Answers = nil, nil
+		for _, a := range all {
+			to := other
+			switch {
+			case strings.Contains(a.Text, first.Words):
+				to = first
+			case strings.Contains(a.Text, second.Words):
+				to = second
+			case a.Told == ToldFreed, a.Told == ToldReleased, !a.final(), !one && len(done.Answers) == 0:
+				to = done
+			}
+			to.Answers = append(to.Answers, a)
+		}
+	}
 }
 
 // late are the answers that came as direct messages, as they could not be given

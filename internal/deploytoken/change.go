@@ -224,6 +224,17 @@ func (s *Service) tryClose(ctx context.Context, log *slog.Logger, i *Intent, v v
 		end := *h
 		end.Ended, end.EndedByHand, end.Summary = now, true, i.Summary
 		subject = h.ID
+		if i.Force {
+			// Nobody knows whether that came before the name, and its holder didn't
+			// ask for it.
+			end.Summary = ""
+			if h.PersonID != "" {
+				change.Effects = append(change.Effects, Effect{
+					Key: "displaced:" + h.ID, Destination: ToPerson(h.PersonID),
+					Notice: Notice{Kind: NoticeDisplaced, Holding: h.ID, Token: token, At: now},
+				})
+			}
+		}
 		s.end(&change, record, end, "")
 		if !outlived(i, s.ledger.StoreID(), v.reading) {
 			// That name may be gone before it counts as a change by hand.

@@ -374,6 +374,25 @@ func TestForce(t *testing.T) {
 		m.expect(confirm(m, bob, h, asked), deploytoken.OutcomeEnded)
 		m.says("Zoe Li")
 	})
+	scenario(t, "it was lost, and someone else's name stands there since", func(m *team) {
+		m.watch()
+		m.paper.edit("Ana Díaz")
+		m.notice()
+		h := m.record().Holding.ID
+		m.expect(m.do(deploytoken.KindForce, bob, "away"), deploytoken.OutcomeConfirm)
+		asked := m.last()
+		m.delivered()
+		m.paper.fault = func(int, paperBatch) paperFault {
+			m.paper.fault = nil
+			return paperFault{first: func() { m.paper.edit("Zoe Li") }, lost: true, err: noAnswer}
+		}
+		m.expect(confirm(m, bob, h, asked), deploytoken.OutcomeSuperseded)
+		m.says("Zoe Li")
+		if e := m.holding(h).Entry(); e.Summary != "changed by hand" || m.holding(h).EndedBy != "" {
+			m.t.Errorf("entry %+v", e)
+		}
+		m.told("channel:C1 retired", "channel:C1 changed", "person:UANA displaced", "person:UBOB answer superseded", "sheet row")
+	})
 	scenario(t, "of nobody's, one's own, without a reason", func(m *team) {
 		m.expect(m.do(deploytoken.KindForce, bob, "x"), deploytoken.OutcomeFree)
 		m.do(deploytoken.KindTake, ana, "")

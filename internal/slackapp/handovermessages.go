@@ -170,7 +170,8 @@ func (d teller) handoverAnswer() ([]line, []button) {
 func (d teller) confirmForce() ([]line, []button) {
 	h := d.Holding
 	if !h.Open() {
-		return append([]line{{words("The holding that you wanted to release is over. Nothing was changed.")}}, d.present()), nil
+		// What the document said when this was decided is over, too.
+		return []line{{words("The holding that you wanted to release is over. Nothing was changed.")}, {words("Who holds the token now stands in the "), d.document(), words(".")}}, nil
 	}
 	command, why := "", ""
 	if d.Command != nil {
