@@ -35,7 +35,8 @@ func answerTo(c Command, o Outcome, now time.Time, fill func(*Notice)) Effect {
 // end adds to the change that the holding ends, by whatever hand, and what
 // follows of that: its row; that the messages about it have no buttons any more;
 // that nobody can accept an offer of it; and, where it was for a deployment to
-// Kingfisher, that this is over. Offer is the ID of the offer that it ends by.
+// Kingfisher, that this is over. Offer is the ID of the offer that it ends by; the
+// deployment then goes on with the next holding.
 func (s *Service) end(change *Change, record Record, end Holding, offer string) {
 	now := change.At
 	change.End = &end
@@ -59,7 +60,7 @@ func (s *Service) end(change *Change, record Record, end Holding, offer string) 
 		change.Put = append(change.Put, &o)
 	}
 	for _, d := range record.Matters.Deployments {
-		if d.Holding == end.ID {
+		if d.Holding == end.ID && offer == "" {
 			d.end(change, record.Matters)
 		}
 	}
@@ -73,14 +74,16 @@ func (d *Deployment) end(change *Change, ms Matters) {
 	ref := d.Ref()
 	change.Put = append(change.Put, d)
 	for _, person := range d.Informed {
+		if person == d.PersonID {
+			continue // who was asked has taken it over
+		}
 		change.Effects = append(change.Effects, Effect{
 			Key: "deployed:" + d.Holding + ":" + person, Destination: ToPerson(person),
 			Notice: Notice{Kind: NoticeDeployed, Holding: d.Holding, PersonID: d.PersonID, Name: d.Name, Matter: &ref, At: now},
 		})
 	}
 	for _, q := range ms.Questions {
-		needed := slices.ContainsFunc(ms.Deployments, func(other Deployment) bool { return other.ID != d.ID && other.concerns(q) })
-		if q.Answer == AnswerNone && q.Deployment == d.ID && !needed {
+		if ms.unneeded(q, d.ID) {
 			change.Effects = append(change.Effects, q.settle(now)...)
 			change.Put = append(change.Put, &q)
 		}
@@ -88,6 +91,22 @@ func (d *Deployment) end(change *Change, ms Matters) {
 	if d.Asked {
 		change.Effects = append(change.Effects, d.tell(now))
 	}
+}
+
+// handOver adds to the change that the deployment goes on with the holding that
+// begins.
+func (d *Deployment) handOver(change *Change, zone *time.Location) {
+	if d.Asked {
+		change.Effects = append(change.Effects, d.tell(change.At))
+	}
+	d.Holding, d.PersonID, d.Name, d.Message = change.Begin.ID, change.Begin.PersonID, change.Begin.Name, ""
+	// Who hands it over need not be asked about what is theirs.
+	d.Standing = slices.DeleteFunc(slices.Clone(d.Standing), func(s Standing) bool { return s.Answer == AnswerOwn })
+	change.Begin.Consent = d.consent(zone)
+	if d.Asked {
+		change.Effects = append(change.Effects, d.tell(change.At))
+	}
+	change.Put = append(change.Put, d)
 }
 
 // rowOf is the effect that writes a holding's row.
@@ -110,8 +129,12 @@ func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, recor
 		change.CloseIntent, change.Epoch = intent.Operation, intent.Epoch
 	}
 	holding := ""
-	if h := record.Holding; h.Open() && (situation{token: token, record: record}).recorded() {
+	switch h := record.Holding; {
+	case h.Open() && (situation{token: token, record: record}).recorded():
 		holding = h.ID
+	case c.Kind == KindRelease && token.State == Unclear:
+		// Nothing says that it is over: what was written for it isn't lost.
+		holding = c.Holding
 	}
 	if d.end != nil {
 		s.end(&change, record, *d.end, "")
@@ -279,19 +302,24 @@ func (s *Service) landedChange(change *Change, i *Intent, record Record, c *Comm
 	outcome = OutcomeTaken
 	if i.Offer != "" {
 		n.Kind, n.Previous, outcome = NoticeHandedOver, i.Ends, OutcomeHandedOver
+		for _, d := range record.Matters.Deployments {
+			if d.Holding == i.Ends {
+				d.handOver(change, s.zone)
+			}
+		}
 	}
 	change.Effects = append(change.Effects, Effect{Key: beganKey(begin.ID), Destination: s.channel, Notice: n})
 	taken(change, record.Matters.Waiters, begin, now)
 	if i.Deployment != nil {
 		change.Put = append(change.Put, &Look{Report: i.Deployment.Report})
-		begun(change, record, *i.Deployment, begin)
+		begun(change, record, *i.Deployment, s.zone)
 	}
 	return outcome
 }
 
 // begun adds to the change that the token was taken for the deployment. Those
 // who haven't agreed to what it interrupts are told at once.
-func begun(change *Change, record Record, d Deployment, h Holding) {
+func begun(change *Change, record Record, d Deployment, zone *time.Location) {
 	for _, known := range record.Matters.Deployments {
 		if known.ID == d.ID {
 			// Somebody may have answered since the write was decided.
@@ -301,17 +329,15 @@ func begun(change *Change, record Record, d Deployment, h Holding) {
 			d = known.answered(record.Matters.Questions, change.At)
 		}
 	}
+	change.Begin.Consent = d.consent(zone)
 	for _, s := range d.Standing {
-		if weight[s.Answer] <= weight[AnswerAgreed] {
-			for _, to := range s.To {
-				if s.Answer == AnswerAgreed {
-					d.inform(to)
-				}
-			}
-			continue
-		}
 		for _, to := range s.To {
-			change.Effects = append(change.Effects, d.warnOwner(h, to, s.Works, change.At))
+			switch {
+			case s.Answer == AnswerAgreed:
+				d.inform(to)
+			case weight[s.Answer] > weight[AnswerAgreed]:
+				change.Effects = append(change.Effects, d.warnOwner(*change.Begin, s.OwnerID, to, s.Works, change.At))
+			}
 		}
 	}
 	if d.Asked {

@@ -3,6 +3,7 @@ package deploytoken
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,8 +71,35 @@ func unknowns(r BusyReport, withoutPostgres bool) []string {
 func (d Deployment) looked(l look, questions []Question, now time.Time) Deployment {
 	d.Report = l.report
 	d.Unknown = unknowns(l.report, d.WithoutPostgres)
-	return d.stand(blocking(l.report, d.WithoutPostgres), l.names, l.unowned, questions, now)
+	works, names, unowned := blocking(l.report, d.WithoutPostgres), maps.Clone(l.names), l.unowned
+	running := running(l.report)
+	for _, s := range d.Standing {
+		for _, w := range s.Works {
+			if running[w.ID] || d.leavesOut(w.Check) {
+				continue
+			}
+			// What could not be looked at has not ended by that.
+			if w.Ended.IsZero() && gone(w, l.report, running) {
+				w.Ended = now
+			}
+			if !d.counts(w) {
+				continue
+			}
+			works = append(works, w)
+			switch {
+			case s.OwnerID != "":
+				names[s.OwnerID] = cmp.Or(names[s.OwnerID], s.Name)
+			case unowned == nil:
+				unowned = s.To
+			}
+		}
+	}
+	return d.stand(works, names, unowned, questions, now)
 }
+
+// leavesOut reports whether what the check finds doesn't matter to the
+// deployment.
+func (d Deployment) leavesOut(check string) bool { return d.WithoutPostgres && check == CheckPostgres }
 
 // answered returns the deployment with what its owners have answered since.
 func (d Deployment) answered(questions []Question, now time.Time) Deployment {
@@ -84,7 +112,7 @@ func (d Deployment) answered(questions []Question, now time.Time) Deployment {
 			unowned = s.To
 		}
 		for _, w := range s.Works {
-			if w.Ended.IsZero() {
+			if d.counts(w) {
 				works = append(works, w)
 			}
 		}
@@ -92,11 +120,23 @@ func (d Deployment) answered(questions []Question, now time.Time) Deployment {
 	return d.stand(works, names, unowned, questions, now)
 }
 
+// counts reports whether the work bears on what the deployment has the consent
+// for: once that is under way, also what has ended, which it may have interrupted.
+func (d Deployment) counts(w Work) bool { return w.Ended.IsZero() || d.Holding != "" }
+
 // stand sets the deployment's standings by what blocks it and what was answered
 // to the questions. Owners of whom nothing is left keep theirs, as ended.
 func (d Deployment) stand(works []Work, names map[string]string, unowned []string, questions []Question, now time.Time) Deployment {
 	before := d.Standing
 	d.Standing = nil
+	stood := map[string]Standing{}
+	if d.Holding != "" {
+		for _, s := range before {
+			for _, w := range s.Works {
+				stood[w.ID] = s
+			}
+		}
+	}
 	at := map[string]int{}
 	for _, w := range works {
 		i, there := at[w.OwnerID]
@@ -119,25 +159,36 @@ func (d Deployment) stand(works []Work, names map[string]string, unowned []strin
 			continue
 		}
 		answer, q := answerFor(w, questions, now)
-		by := ""
-		if q != nil && q.AnswererID != q.OwnerID {
-			by = q.Answerer
+		var given Standing
+		switch {
+		case q != nil && q.AnswererID != w.OwnerID:
+			given.By = q.Answerer
+		case q == nil:
+			// What was answered before the deployment began stays so.
+			if given = stood[w.ID]; given.Works != nil {
+				answer = given.Answer
+			}
+		}
+		if q != nil && answer == AnswerWait {
+			given.Until, given.Why = q.Until, q.Why
 		}
 		switch {
 		case weight[answer] > weight[s.Answer]:
-			s.Answer, s.By, s.Until, s.Why = answer, by, time.Time{}, ""
-			if answer == AnswerWait {
-				s.Until, s.Why = q.Until, q.Why
-			}
-		case answer == s.Answer && by != "" && !strings.Contains(s.By, by):
-			s.By += ", " + by
+			s.Answer, s.By, s.Until, s.Why = answer, given.By, given.Until, given.Why
+		case answer == s.Answer && given.By != "" && !strings.Contains(s.By, given.By):
+			s.By += ", " + given.By
 		}
 	}
 	for _, s := range before {
 		if _, there := at[s.OwnerID]; there {
 			continue
 		}
-		s.Works = slices.Clone(s.Works)
+		s.Works = slices.DeleteFunc(slices.Clone(s.Works), func(w Work) bool {
+			return d.leavesOut(w.Check) || slices.ContainsFunc(works, func(now Work) bool { return now.ID == w.ID }) // another's since
+		})
+		if len(s.Works) == 0 {
+			continue
+		}
 		for i := range s.Works {
 			if s.Works[i].Ended.IsZero() {
 				s.Works[i].Ended = now
@@ -158,7 +209,7 @@ func answerFor(w Work, questions []Question, now time.Time) (Answer, *Question) 
 	answer, of := AnswerUnasked, (*Question)(nil)
 	for i := range questions {
 		q := &questions[i]
-		if !q.asksAbout(w.ID) || q.Answer == AnswerWait && !q.Until.After(now) {
+		if !q.asksAbout(w) || q.Answer == AnswerWait && !q.Until.After(now) {
 			continue
 		}
 		if of == nil || q.Answered.After(of.Answered) {
@@ -168,9 +219,12 @@ func answerFor(w Work, questions []Question, now time.Time) (Answer, *Question) 
 	return answer, of
 }
 
-// asksAbout reports whether the question is about the work, which has not ended.
-func (q *Question) asksAbout(work string) bool {
-	return slices.ContainsFunc(q.Works, func(w Work) bool { return w.ID == work && w.Ended.IsZero() })
+// asksAbout reports whether the question is about the work, and of what it took
+// to have ended only about what has.
+func (q *Question) asksAbout(work Work) bool {
+	return slices.ContainsFunc(q.Works, func(w Work) bool {
+		return w.ID == work.ID && (w.Ended.IsZero() || !work.Ended.IsZero())
+	})
 }
 
 // Blocked reports whether anybody whose work it would interrupt has not agreed
@@ -347,26 +401,31 @@ func (d *Deployment) inform(destination string) {
 // that does.
 func (d *Deployment) tell(now time.Time) Effect {
 	ref := d.Ref()
-	key := "consent:" + d.ID
 	e := Effect{
-		Key: key, Destination: ToPerson(d.PersonID),
-		Notice: Notice{Kind: NoticeConsent, PersonID: d.PersonID, Matter: &ref, At: now},
+		Key: fmt.Sprintf("consent:%s:%d", d.ID, d.Edits), Destination: ToPerson(d.PersonID),
+		Notice: Notice{Kind: NoticeConsent, PersonID: d.PersonID, Matter: &ref, Edits: d.Message, At: now},
 	}
-	if d.Edits > 0 {
-		e.Notice.Edits = key
-		e.Key += ":" + strconv.Itoa(d.Edits)
-	}
+	d.Message = cmp.Or(d.Message, e.Key)
 	d.Edits++
 	return e
 }
 
-// seen are the IDs of everything that the report found.
-func seen(r BusyReport) []string {
-	var ids []string
+// running has the IDs of everything that the report found.
+func running(r BusyReport) map[string]bool {
+	ids := map[string]bool{}
 	for _, c := range r.Checks {
 		for _, f := range c.Findings {
-			ids = append(ids, workOf(c.Check, f, r.At).ID)
+			ids[workOf(c.Check, f, r.At).ID] = true
 		}
+	}
+	return ids
+}
+
+// seen are the IDs of what a deployment would interrupt by the report.
+func seen(r BusyReport) []string {
+	var ids []string
+	for _, w := range blocking(r, false) {
+		ids = append(ids, w.ID)
 	}
 	return ids
 }
@@ -407,7 +466,15 @@ func decideAnswer(s situation) decision {
 // concerns reports whether the question is about what blocks the deployment.
 func (d Deployment) concerns(q Question) bool {
 	return slices.ContainsFunc(d.Standing, func(s Standing) bool {
-		return slices.ContainsFunc(s.Works, func(w Work) bool { return q.asksAbout(w.ID) })
+		return slices.ContainsFunc(s.Works, func(w Work) bool { return w.Ended.IsZero() && q.asksAbout(w) })
+	})
+}
+
+// unneeded reports whether nobody needs an answer to the question once the
+// deployments with the IDs are over.
+func (ms Matters) unneeded(q Question, over ...string) bool {
+	return q.Answer == AnswerNone && !slices.ContainsFunc(ms.Deployments, func(d Deployment) bool {
+		return !slices.Contains(over, d.ID) && (d.ID == q.Deployment || d.concerns(q))
 	})
 }
 

@@ -31,7 +31,8 @@ type Deployment struct {
 	Name     string `json:"name"`
 	// Purpose is what for; "" where it wasn't said.
 	Purpose string `json:"purpose,omitempty"`
-	// At is when it began.
+	// At is when the deployer last asked for something for it before it had the
+	// token.
 	At time.Time `json:"at"`
 	// Takes is whether the deployer wants to take the token for it; false where
 	// they only asked for consent.
@@ -48,9 +49,11 @@ type Deployment struct {
 	Standing []Standing `json:"standing,omitempty"`
 	Unknown  []string   `json:"unknown,omitempty"`
 	// Asked is whether consent was asked for. The deployer then has a message
-	// that tells of the answers, which has been edited Edits times.
-	Asked bool `json:"asked,omitempty"`
-	Edits int  `json:"edits,omitempty"`
+	// that tells of the answers, by the effect with the key Message. Edits counts
+	// that and what has brought it up to date.
+	Asked   bool   `json:"asked,omitempty"`
+	Message string `json:"message,omitempty"`
+	Edits   int    `json:"edits,omitempty"`
 	// News is what the deployer was last told of the answers in a message of
 	// its own, and Told how many such messages there were.
 	News ConsentNews `json:"news,omitempty"`
@@ -58,7 +61,8 @@ type Deployment struct {
 	// Holding is the ID of the holding that the token was taken for it by; ""
 	// before that.
 	Holding string `json:"holding,omitempty"`
-	// Seen are the IDs of what ran when that began, or was told of since.
+	// Seen are the IDs of what it would have interrupted when that began, or was
+	// told of since.
 	Seen []string `json:"seen,omitempty"`
 	// Warnings counts the messages to the holder about what was started since.
 	Warnings int `json:"warnings,omitempty"`

@@ -13,10 +13,12 @@ import (
 
 const (
 	// lookEvery is how often the bot looks at Kingfisher while somebody waits for
-	// what it finds, and warnEvery while a deployment is under way: a look costs
-	// the server a login.
-	lookEvery = time.Minute
-	warnEvery = 5 * time.Minute
+	// what it finds, warnEvery while a deployment is under way, and standEvery
+	// while no more than answers stand until what they are about has ended: a look
+	// costs the server a login.
+	lookEvery  = time.Minute
+	warnEvery  = 5 * time.Minute
+	standEvery = 15 * time.Minute
 	// lookAgain is how soon it is asked whether there is anything to look for.
 	lookAgain = 5 * time.Second
 	// planFor is how long a deployment that never took the token is kept.
@@ -31,16 +33,19 @@ func lookDue(record Record, now time.Time) time.Time {
 		last = l.Report.At
 	}
 	every := time.Duration(0)
-	if record.Holding.Open() && slices.ContainsFunc(record.Matters.Deployments, func(d Deployment) bool { return d.Holding == record.Holding.ID }) {
-		every = warnEvery
-	}
-	if len(record.Matters.Watches)+len(record.Matters.Questions) > 0 {
-		every = lookEvery
+	if len(record.Matters.Questions) > 0 {
+		every = standEvery
 	}
 	for _, d := range record.Matters.Deployments {
-		if d.Holding == "" && now.Sub(d.At) >= planFor {
+		switch {
+		case d.Holding != "":
+			every = warnEvery
+		case now.Sub(d.At) >= planFor:
 			return now
 		}
+	}
+	if len(record.Matters.Watches) > 0 || slices.ContainsFunc(record.Matters.Deployments, func(d Deployment) bool { return d.Holding == "" && d.Asked }) {
+		every = lookEvery
 	}
 	for _, w := range record.Matters.Watches {
 		if w.At.After(last) {
@@ -77,17 +82,14 @@ func (s *Service) LookAround(ctx context.Context) (again time.Duration, err erro
 		if record, err = s.ledger.Record(ctx, s.document.ID()); err != nil {
 			return lookAgain, err
 		}
-		free, err := s.seenFree(ctx, record)
-		if err != nil {
-			return lookAgain, err
-		}
+		free, unread := s.seenFree(ctx, record)
 		now := s.clock()
 		d := lookedAround(situation{record: record, look: &l, now: now, zone: s.zone}, free)
 		err = s.commit(ctx, Change{
 			Document: s.document.ID(), IfSeq: record.Seq, Update: d.update, Put: append(d.put, &Look{Report: l.report}), Effects: d.effects, Audit: auditOf(d.effects, now), At: now,
 		})
 		if !errors.Is(err, ErrStale) {
-			return lookAgain, err
+			return lookAgain, errors.Join(err, unread)
 		}
 	}
 }
@@ -182,44 +184,44 @@ func (s *Service) seenFree(ctx context.Context, record Record) (bool, error) {
 func lookedAround(s situation, free bool) decision {
 	d := decision{step: stepAnswer}
 	r := s.look.report
-	running := map[string]bool{}
-	for _, id := range seen(r) {
-		running[id] = true
-	}
+	running := running(r)
 	questions := slices.Clone(s.record.Matters.Questions)
-	settled := map[string]bool{}
+	settle := func(q *Question) {
+		d.effects = append(d.effects, q.settle(s.now)...)
+		d.put = append(d.put, q)
+	}
 	for i := range questions {
-		q := &questions[i]
-		if q.update(r, running, s.now) {
-			settled[q.ID] = true
-			d.effects = append(d.effects, q.settle(s.now)...)
-			d.put = append(d.put, q)
+		if q := &questions[i]; q.update(r, running, s.now) {
+			settle(q)
 		}
 	}
+	var over []string
 	for _, dep := range s.record.Matters.Deployments {
 		after := dep
 		switch {
 		case dep.Holding == "" && s.now.Sub(dep.At) >= planFor:
 			after.Ended = s.now
 			d.put = append(d.put, &after)
-			for i := range questions {
-				if q := &questions[i]; q.Deployment == dep.ID && q.Answer == AnswerNone && !settled[q.ID] {
-					settled[q.ID] = true
-					d.effects = append(d.effects, q.settle(s.now)...)
-					d.put = append(d.put, q)
-				}
+			if after.Asked {
+				d.effects = append(d.effects, after.tell(s.now))
 			}
+			over = append(over, dep.ID)
 			continue
 		case dep.Holding == "" && dep.Asked:
 			after = dep.looked(*s.look, questions, s.now)
 		case dep.Holding != "":
-			after = dep.outlived(r, running, s.now).answered(questions, s.now)
+			after = dep.outlived(r, running, s.now)
 			d.warn(&after, s)
 		}
 		if standsDifferently(dep, after) {
 			d.reconsider(dep, after, s)
 		} else if len(after.Seen) != len(dep.Seen) {
 			d.put = append(d.put, &after)
+		}
+	}
+	for i := range questions {
+		if q := &questions[i]; q.Settled.IsZero() && s.record.Matters.unneeded(*q, over...) {
+			settle(q)
 		}
 	}
 	for _, w := range s.record.Matters.Watches {
@@ -351,20 +353,23 @@ func (d *decision) warn(dep *Deployment, s situation) {
 	}
 	for _, owner := range owners {
 		if !slices.Contains(dep.Warned, ToPerson(owner)) {
-			d.effects = append(d.effects, dep.warnOwner(*h, ToPerson(owner), byOwner[owner], s.now))
+			d.effects = append(d.effects, dep.warnOwner(*h, owner, ToPerson(owner), byOwner[owner], s.now))
 		}
 	}
 }
 
-// warnOwner is the effect that tells whoever is at the destination that the
-// deployment is under way.
-func (d *Deployment) warnOwner(h Holding, to string, works []Work, now time.Time) Effect {
+// warnOwner is the effect that tells the owner, or for "" one of those who may
+// know them, that the deployment is under way. Whoever may know them may run
+// something of their own.
+func (d *Deployment) warnOwner(h Holding, owner, to string, works []Work, now time.Time) Effect {
 	ref := d.Ref()
-	d.Warned = append(slices.Clip(d.Warned), to)
+	if !slices.Contains(d.Warned, to) {
+		d.Warned = append(slices.Clip(d.Warned), to)
+	}
 	d.inform(to)
 	n := Notice{Kind: NoticeDeploying, Holding: h.ID, PersonID: d.PersonID, Name: d.Name, Matter: &ref, Works: works, At: now}
 	if !strings.HasPrefix(to, ToPerson("")) {
 		n.Thread = beganKey(h.ID)
 	}
-	return Effect{Key: fmt.Sprintf("deploying:%s:%s", h.ID, to), Destination: to, Notice: n}
+	return Effect{Key: fmt.Sprintf("deploying:%s:%s:%s", h.ID, cmp.Or(owner, "unknown"), to), Destination: to, Notice: n}
 }

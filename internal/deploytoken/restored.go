@@ -92,6 +92,8 @@ func (s *Service) catchUp(ctx context.Context, r Reading, record Record) (bool, 
 	}
 	if token.State == Held {
 		change.Begin = &Holding{ID: newID(), Name: token.Holder, PersonID: s.certain(ctx, token), Since: now, ByHand: true}
+		// Who had the turn when the backup was made has it no more.
+		taken(&change, record.Matters.Waiters, *change.Begin, now)
 	}
 	switch err := s.commit(ctx, change); {
 	case errors.Is(err, ErrStale):

@@ -542,7 +542,7 @@ func (s *Service) intend(ctx context.Context, c Command, about subject, d decisi
 			i.Offer, i.Began.Purpose, i.Summary = o.ID, record.Holding.Purpose, "handed over to "+i.Written
 		}
 		if dep := d.deployment; dep != nil {
-			dep.Holding, i.Began.Consent = i.Began.ID, dep.consent(s.zone)
+			dep.Holding = i.Began.ID
 			i.Deployment = dep
 		}
 	}

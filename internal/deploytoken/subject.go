@@ -15,7 +15,7 @@ type subject struct {
 	// goesBackTo is the ID of what the command goes back to; "" for nothing.
 	goesBackTo string
 	// checked is whether there are busy checks, and kingfisher whether the
-	// purpose names Kingfisher, or the command comes of having waited for that.
+	// purpose names Kingfisher, or the command goes back to a deployment there.
 	checked, kingfisher bool
 	// asker is the asker's name, and other the person whom the command names,
 	// where that is needed.
@@ -99,7 +99,8 @@ func (s *Service) goBack(ctx context.Context, c Command, about *subject) error {
 			}
 			about.goesBackTo = m.Deployment
 		case *Deployment:
-			said = m.Purpose
+			// Its purpose need not name Kingfisher, nor need it be open still.
+			about.kingfisher, said = true, m.Purpose
 			return nil
 		case *Waiter:
 			said = m.Purpose
@@ -116,14 +117,15 @@ func (s *Service) goBack(ctx context.Context, c Command, about *subject) error {
 // situation returns sit with what the command is about.
 func (about subject) situation(sit situation) situation {
 	sit.purpose, sit.asker, sit.other, sit.forbidden = about.purpose, about.asker, about.other, about.forbidden
-	sit.deployment, sit.kingfisher = about.deployment(sit)
+	sit.deployment, sit.kingfisher, sit.lapsed = about.deployment(sit)
 	return sit
 }
 
-// deployment returns the deployment that the command is for, and whether the
-// busy checks come before it: the one that it names, another of the asker's that
-// has not begun, or a new one.
-func (about subject) deployment(sit situation) (Deployment, bool) {
+// deployment returns the deployment that the command is for: the one that it
+// names, another of the asker's that has not begun, or a new one. Checked is
+// whether the busy checks come before it, and lapsed whether it names one that is
+// over, of which the asker saw what it would have interrupted then.
+func (about subject) deployment(sit situation) (_ Deployment, checked, lapsed bool) {
 	c := sit.command
 	fresh := Deployment{ID: c.ID, PersonID: c.PersonID, Purpose: about.purpose, At: sit.now, Takes: c.Kind.takes()}
 	if sit.look != nil {
@@ -132,7 +134,8 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 	var own *Deployment
 	for i := range sit.record.Matters.Deployments {
 		d := &sit.record.Matters.Deployments[i]
-		if d.PersonID != c.PersonID {
+		if d.PersonID != c.PersonID || c.Kind.takes() && d.Holding != "" {
+			// What is taken now that another holding was for is a deployment anew.
 			continue
 		}
 		if d.ID == about.goesBackTo {
@@ -154,11 +157,15 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 			}
 		}
 		d.Takes = d.Takes || c.Kind.takes()
+		if d.Holding == "" {
+			d.At = sit.now
+		}
 	}
 	d.OutOfTurn = d.OutOfTurn || c.Kind == KindTakeOutOfTurn
 	d.WithoutPostgres = d.WithoutPostgres || c.Kind == KindTakeWithoutPostgres
 	named := own != nil && about.goesBackTo == own.ID
-	return d, about.checked && (about.kingfisher || named || c.Kind == KindTakeAnyway || c.Kind == KindTakeWithoutPostgres)
+	partly := c.Kind == KindTakeAnyway || c.Kind == KindTakeWithoutPostgres
+	return d, about.checked && (about.kingfisher || named || partly), partly && about.goesBackTo != "" && !named
 }
 
 // names reports whether one of the words stands in the text, case aside.

@@ -172,8 +172,8 @@ func (s *Service) TakeTurns(ctx context.Context) error {
 }
 
 // turnDue reports whether the first in line is to be told that it is their
-// turn, or has let it pass.
+// turn, or has let it pass. While the document is unclear, it is neither.
 func turnDue(record Record, now time.Time) bool {
 	waiters := record.Matters.Waiters
-	return len(waiters) > 0 && !record.Holding.Open() && !record.IntentOpen && !waiters[0].Turn.After(now)
+	return len(waiters) > 0 && !record.Holding.Open() && !record.IntentOpen && record.Unclear == "" && !waiters[0].Turn.After(now)
 }

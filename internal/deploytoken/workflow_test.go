@@ -172,6 +172,42 @@ func TestWaitlist(t *testing.T) {
 			m.t.Errorf("waitlist %+v", w)
 		}
 	})
+	scenario(t, "while the document is unclear, it isn't read every second", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindWait, bob, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		m.paper.edit("Nobody Ana Díaz")
+		m.notice()
+		time.Sleep(11 * time.Minute)
+		reads := m.paper.reads
+		for range 60 {
+			m.turns()
+			time.Sleep(time.Second)
+		}
+		if n := m.paper.reads - reads; n != 0 {
+			m.t.Errorf("%d reads", n)
+		}
+		m.paper.edit("Nobody")
+		m.notice()
+		m.turns()
+		if w := m.record().Matters.Waiters; len(w) != 0 {
+			m.t.Errorf("waitlist %+v", w)
+		}
+	})
+	scenario(t, "an older store: the turn that it knows of is over, the place is not", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindWait, bob, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		restore := m.backup()
+		m.expect(m.do(deploytoken.KindTakeOutOfTurn, ann, ""), deploytoken.OutcomeTaken)
+		restore()
+		m.notice()
+		time.Sleep(11 * time.Minute)
+		m.delivered()
+		m.expect(m.do(deploytoken.KindRelease, ann, ""), deploytoken.OutcomeReleased)
+		m.turns()
+		m.told("channel:C1 retired", "channel:C1 released", "person:UANN answer released", "person:UBOB turn", "sheet row")
+	})
 	scenario(t, "leaving, and a free token that nobody waits for", func(m *team) {
 		m.expect(m.do(deploytoken.KindWait, bob, ""), deploytoken.OutcomeFree)
 		m.expect(m.do(deploytoken.KindLeave, bob, ""), deploytoken.OutcomeNotWaiting)
@@ -402,6 +438,20 @@ func TestTakeForKingfisher(t *testing.T) {
 		m.do(deploytoken.KindRelease, ana, "")
 		m.told("channel:C1 retired", "channel:C1 released", "person:UANA answer released", "person:UZOE deployed", "sheet row")
 	})
+	scenario(t, "who is asked for the unknown is told of that and of their own", func(m *team) {
+		m.consentGroup = "SDATA"
+		m.Service = m.service()
+		m.kingfisher.start("scrapyd1", zoe)
+		m.kingfisher.start("tmux1", "")
+		m.expect(m.do(deploytoken.KindTake, ana, what), deploytoken.OutcomeBusy)
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, m.last()), deploytoken.OutcomeTaken)
+		if n := m.notices(deploytoken.ToPerson(zoe)); len(n) != 2 || n[0].Works[0].ID != "scrapyd1" || n[1].Works[0].ID != "tmux1" {
+			m.t.Errorf("told %+v", n)
+		}
+		if n := m.notices(deploytoken.ToPerson(ann)); len(n) != 1 || len(n[0].Works) != 1 {
+			m.t.Errorf("told %+v", n)
+		}
+	})
 	scenario(t, "PostgreSQL won't restart", func(m *team) {
 		m.kingfisher.start("postgres1", zoe)
 		m.expect(m.do(deploytoken.KindTake, ana, what), deploytoken.OutcomeBusy)
@@ -411,11 +461,14 @@ func TestTakeForKingfisher(t *testing.T) {
 		}
 	})
 	scenario(t, "PostgreSQL won't restart, but a spider runs, also after a restart", func(m *team) {
-		m.kingfisher.start("postgres1", zoe)
+		m.kingfisher.start("postgres1", bob)
 		m.kingfisher.start("scrapyd1", zoe)
 		m.do(deploytoken.KindTake, ana, what)
 		dep := m.last()
 		m.expect(m.about(deploytoken.KindTakeWithoutPostgres, ana, dep), deploytoken.OutcomeBusy)
+		if s := m.record().Matters.Deployments[0].Standing; len(s) != 1 || s[0].OwnerID != zoe {
+			m.t.Errorf("standing %+v", s)
+		}
 		m.kingfisher.stop("scrapyd1")
 		m.restart()
 		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
@@ -533,10 +586,14 @@ func TestConsent(t *testing.T) {
 		m.kingfisher.unknown = deploytoken.CheckTmux
 		time.Sleep(time.Minute)
 		m.look()
-		m.told("person:UANA consent", "person:UANA consent-news")
+		m.told("person:UANA consent")
+		if s := m.record().Matters.Deployments[0].Standing; len(s) != 1 || s[0].Answer != deploytoken.AnswerNone {
+			m.t.Errorf("what can't be looked at has not ended: %+v", s)
+		}
 		m.kingfisher.unknown = ""
 		time.Sleep(time.Minute)
 		m.look()
+		m.told("person:UANA consent", "person:UANA consent-news", "person:UBOB question")
 		if q := m.record().Matters.Questions; len(q) != 0 {
 			m.t.Errorf("questions %+v", q)
 		}
@@ -581,6 +638,24 @@ func TestConsent(t *testing.T) {
 		m.expect(m.about(deploytoken.KindAgree, zoe, question(m, bob)), deploytoken.OutcomeRefused)
 		m.expect(m.about(deploytoken.KindAgree, bob, "no-question"), deploytoken.OutcomeEnded)
 	})
+	scenario(t, "agreed while the take was written", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		dep := ask(m)
+		m.delivered()
+		other := m.service()
+		m.paper.fault = func(int, paperBatch) paperFault {
+			m.paper.fault = nil
+			return paperFault{first: func() {
+				c := m.command(deploytoken.KindAgree, bob, "")
+				c.Subject = question(m, bob)
+				other.Do(context.Background(), m.accept(c))
+			}}
+		}
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, dep), deploytoken.OutcomeTaken)
+		if h := m.record().Holding; h.Consent != "Bob Ray agreed" {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+	})
 	scenario(t, "an owner who isn't known: anyone in the channel, or the group, answers", func(m *team) {
 		m.kingfisher.start("tmux1", "")
 		ask(m)
@@ -609,11 +684,66 @@ func TestConsent(t *testing.T) {
 			m.t.Errorf("consent %q", h.Consent)
 		}
 	})
+	scenario(t, "cleared by hand and taken again: another deployment", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
+		m.delivered()
+		m.paper.edit("Nobody")
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
+		m.told("channel:C1 retired", "channel:C1 changed", "channel:C1 taken", "person:UANA consent", "person:UANA answer taken", "person:UBOB deployed", "sheet row")
+		if d := m.record().Matters.Deployments; len(d) != 1 || d[0].ID == dep || d[0].Purpose != what {
+			m.t.Errorf("deployments %+v", d)
+		}
+	})
+	scenario(t, "handed over, it goes on, and back", func(m *team) {
+		m.kingfisher.start("tmux0", ana)
+		m.kingfisher.start("tmux1", bob)
+		m.kingfisher.start("scrapyd1", ann)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, dep), deploytoken.OutcomeTaken)
+		const consent = "taken without consent; Ann Ray was asked and had not answered; Bob Ray agreed"
+		hand := func(from, to string) {
+			m.t.Helper()
+			c := m.command(deploytoken.KindGive, from, "")
+			c.Subject = to
+			m.expect(m.run(c), deploytoken.OutcomeOffered)
+			m.delivered()
+			m.expect(m.about(deploytoken.KindAccept, to, c.ID), deploytoken.OutcomeHandedOver)
+		}
+		hand(ana, zoe)
+		m.told("channel:C1 retired", "channel:C1 handed-over", "person:UANA offer-answered", "person:UANA consent",
+			"person:UZOE offer-over", "person:UZOE consent", "person:UZOE answer handed-over", "sheet row")
+		time.Sleep(5 * time.Minute)
+		m.look()
+		m.told()
+		if h := m.record().Holding; h.Consent != consent {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+		hand(zoe, ana)
+		m.delivered()
+		m.about(deploytoken.KindAgree, ann, question(m, ann))
+		m.told("person:UANA consent", "person:UANA consent-news", "person:UANN question", "person:UANN answer answered")
+		if h := m.record().Holding; h.Consent != "Ann Ray agreed; Bob Ray agreed" {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+		m.do(deploytoken.KindRelease, ana, "")
+		m.told("channel:C1 retired", "channel:C1 released", "person:UANA consent", "person:UANA answer released",
+			"person:UANN deployed", "person:UBOB deployed", "sheet row")
+	})
 	scenario(t, "nothing to ask", func(m *team) {
 		m.expect(m.do(deploytoken.KindConsent, ana, ""), deploytoken.OutcomeNothingRuns)
 		if d := m.record().Matters.Deployments; len(d) != 0 {
 			m.t.Errorf("deployments %+v", d)
 		}
+	})
+	scenario(t, "nothing to ask, and taken for that: it is looked once more", func(m *team) {
+		m.expect(m.do(deploytoken.KindConsent, ana, "upgrade PostgreSQL"), deploytoken.OutcomeNothingRuns)
+		dep := m.last()
+		m.kingfisher.start("scrapyd1", zoe)
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeBusy)
 	})
 	scenario(t, "a deployment that never began is given up", func(m *team) {
 		m.kingfisher.start("tmux1", bob)
@@ -621,9 +751,99 @@ func TestConsent(t *testing.T) {
 		m.delivered()
 		time.Sleep(24 * time.Hour)
 		m.look()
-		m.told("person:UBOB question")
+		m.told("person:UANA consent", "person:UBOB question")
 		if d := m.record().Matters; len(d.Deployments)+len(d.Questions) != 0 {
 			m.t.Errorf("left %+v", d)
+		}
+	})
+	scenario(t, "what a deployment has interrupted doesn't change what it had the consent for", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		m.kingfisher.start("scrapyd1", zoe)
+		m.kingfisher.start("scrapyd2", zoe)
+		m.kingfisher.start("scrapyd3", ann)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		wait(m, ann, question(m, ann), 10*time.Minute)
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, dep), deploytoken.OutcomeTaken)
+		m.delivered()
+		consent := m.record().Holding.Consent
+		if consent != "taken without consent; Zoe Li was asked and had not answered; Ann Ray asked to wait until 2000-01-01 00:10; Bob Ray agreed" {
+			m.t.Fatalf("consent %q", consent)
+		}
+		m.kingfisher.stop("tmux1")
+		m.kingfisher.stop("scrapyd1")
+		for range 3 {
+			time.Sleep(5 * time.Minute)
+			m.look()
+		}
+		if h := m.record().Holding; h.Consent != consent {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+		if n := m.delivered(); slices.Contains(n, "person:UANA consent-news") {
+			m.t.Errorf("told %q", n)
+		}
+		m.about(deploytoken.KindAgree, zoe, question(m, zoe))
+		if h := m.record().Holding; h.Consent != "taken without consent; Zoe Li agreed; Ann Ray asked to wait until 2000-01-01 00:10; Bob Ray agreed" {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+		m.kingfisher.stop("scrapyd2")
+		m.expect(m.about(deploytoken.KindConsent, ana, dep), deploytoken.OutcomeConsentAsked)
+		if h := m.record().Holding; h.Consent != "taken without consent; Ann Ray was asked and had not answered; Zoe Li agreed; Bob Ray agreed" {
+			m.t.Errorf("consent %q", h.Consent)
+		}
+	})
+	scenario(t, "a question is open while any deployment needs its answer", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		ask(m)
+		time.Sleep(12 * time.Hour)
+		m.expect(m.do(deploytoken.KindConsent, zoe, ""), deploytoken.OutcomeConsentAsked)
+		dep := m.last()
+		time.Sleep(12 * time.Hour)
+		m.look()
+		m.expect(m.about(deploytoken.KindTakeAnyway, zoe, dep), deploytoken.OutcomeTaken)
+		if d := m.record().Matters; len(d.Deployments) != 1 || len(d.Questions) != 1 {
+			m.t.Errorf("left %+v", d)
+		}
+		m.do(deploytoken.KindRelease, zoe, "")
+		if d := m.record().Matters; len(d.Deployments)+len(d.Questions) != 0 {
+			m.t.Errorf("left %+v", d)
+		}
+	})
+	scenario(t, "a deployment that is asked for again is not given up", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		m.expect(m.do(deploytoken.KindTake, ana, what), deploytoken.OutcomeBusy)
+		time.Sleep(24*time.Hour - time.Minute)
+		ask(m)
+		time.Sleep(time.Minute)
+		m.look()
+		if d := m.record().Matters; len(d.Deployments) != 1 || len(d.Questions) != 1 {
+			m.t.Errorf("left %+v", d)
+		}
+	})
+	scenario(t, "an answer that only stands is seldom looked for", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
+		m.do(deploytoken.KindRelease, ana, "")
+		looks := m.kingfisher.looks
+		for range 60 {
+			time.Sleep(time.Minute)
+			m.look()
+		}
+		if n := m.kingfisher.looks - looks; n != 4 {
+			m.t.Errorf("%d looks in an hour", n)
+		}
+	})
+	scenario(t, "who agreed is named, whoever the owner is thought to be since", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		dep := ask(m)
+		m.about(deploytoken.KindAgree, bob, question(m, bob))
+		m.kingfisher.stop("tmux1")
+		m.kingfisher.start("tmux1", zoe)
+		m.expect(m.about(deploytoken.KindTake, ana, dep), deploytoken.OutcomeTaken)
+		if h := m.record().Holding; h.Consent != "Bob Ray agreed for Zoe Li" {
+			m.t.Errorf("consent %q", h.Consent)
 		}
 	})
 }
@@ -657,6 +877,16 @@ func TestMeanwhileOnKingfisher(t *testing.T) {
 		if m.kingfisher.looks != looks {
 			m.t.Error("looked for nobody")
 		}
+	})
+	scenario(t, "a spider that was pending when it began is started", func(m *team) {
+		m.kingfisher.start("scrapyd1", zoe)
+		m.kingfisher.running[0].Blocks = false
+		m.expect(m.do(deploytoken.KindTake, ana, "kingfisher"), deploytoken.OutcomeTaken)
+		m.delivered()
+		m.kingfisher.running[0].Blocks = true
+		time.Sleep(5 * time.Minute)
+		m.look()
+		m.told("person:UANA new-work", "person:UZOE deploying")
 	})
 	scenario(t, "told once Kingfisher is idle", func(m *team) {
 		m.kingfisher.start("scrapyd1", zoe)
@@ -716,6 +946,17 @@ func TestMeanwhileOnKingfisher(t *testing.T) {
 		time.Sleep(time.Minute)
 		m.look()
 		m.told("person:UBOB watched")
+	})
+	scenario(t, "and the token free, while the document can't be read", func(m *team) {
+		m.about(deploytoken.KindWatch, bob, deploytoken.WatchFree)
+		m.paper.readFault = func() error { return unreachable }
+		for range 60 {
+			_, _ = m.LookAround(context.Background())
+			time.Sleep(5 * time.Second)
+		}
+		if m.kingfisher.looks > 6 {
+			m.t.Errorf("%d looks in five minutes", m.kingfisher.looks)
+		}
 	})
 	scenario(t, "for a working day, or until one has had enough", func(m *team) {
 		m.kingfisher.start("scrapyd1", zoe)

@@ -327,6 +327,8 @@ func (d teller) nothingRuns(dep *deploytoken.Deployment) ([]group, []button) {
 			groups = append(groups, checkGroup(r, check, dep.PersonID, maxPartFindings))
 		}
 		return append([]group{{lines: lines}}, groups...), []button{watchButton(dep.ID)}
+	case slices.ContainsFunc(dep.Standing, func(s deploytoken.Standing) bool { return s.Answer == deploytoken.AnswerAgreed }):
+		lines = []line{{words("All whose work a deployment to Kingfisher would interrupt have agreed to that, so there is nobody left to ask.")}}
 	case r.State() == deploytoken.Busy:
 		lines = []line{{words("All that a deployment to Kingfisher would interrupt is yours, so there is nobody to ask.")}}
 	}
@@ -447,7 +449,10 @@ func (d teller) consent() (Message, bool) {
 	}
 	lines := []line{aim(dep)}
 	var buttons []button
+	handedOver := d.Notice.PersonID != "" && d.Notice.PersonID != dep.PersonID
 	switch {
+	case handedOver:
+		lines = append(lines, line{words("It goes on with "), named(dep.Name), words(", who has taken the deploy token over. This is what the owners had answered:")})
 	case !dep.Ended.IsZero():
 		lines = append(lines, line{words("It is over. This is what the owners had answered:")})
 	case waits > 0:
@@ -464,7 +469,7 @@ func (d teller) consent() (Message, bool) {
 	}
 	groups := []group{{lines: lines, bullets: standings(dep, maxStandings)}}
 	var last []line
-	if dep.Ended.IsZero() {
+	if dep.Ended.IsZero() && !handedOver {
 		last = unknowns(dep)
 		if dep.Holding != "" {
 			last = append(last, line{words("You have taken the deploy token for it.")})

@@ -489,6 +489,8 @@ func TestButtonsFitTheMessage(t *testing.T) {
 		"answer-busy-answered":     {actionWatch, actionWithoutPostgres, actionTakeAnyway},
 		"answer-nothing-runs":      {actionTake},
 		"answer-nothing-runs-held": nil,
+		"answer-nothing-runs-all":  {actionTake},
+		"consent-handed-over":      nil,
 		"answer-release-refused":   {actionReleaseAgain},
 		"answer-release-contended": {actionReleaseAgain},
 		"status-waiting":           {actionRelease},
