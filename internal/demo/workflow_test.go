@@ -42,27 +42,22 @@ func TestConsent(t *testing.T) {
 	p.until(`document.querySelector('.modal h2')?.textContent === 'Please wait'`)
 	p.click(`all('.modal label', 'Why')[0].control`)
 	p.press("the load ends at noon")
-	p.look("wait-form")
 	p.button("Ask to wait", `document.querySelector('.modal')`)
 	p.until(`!document.querySelector('.modal') && message('You have asked Bob Ray to wait') && message('the load ends at noon')`)
 
 	p.become("Bob")
 	p.direct()
 	p.until(`message('You are asked to wait') && message('please wait until') && message('the load ends at noon')`)
-	p.look("refused")
 
 	p.become("Chidi")
 	p.button("Go ahead", `message('Bob Ray wants to deploy')`)
 	p.until(`message('may go ahead')`)
-	p.look("agreed")
 
 	p.become("Bob")
 	p.until(`message('all have agreed') && message('go ahead')`)
 	p.keep("consent", `message('1 thing: go ahead')`)
-	p.look("given")
 	p.button("Take token", `message('When you take the token, I look once more')`)
 	p.until(`message('You hold the deploy token now') && holder() === 'Held by: Bob Ray'`)
-	p.look("taken")
 
 	// Whoever starts something meanwhile is told what is under way.
 	p.button("Start a spider", `document`)
@@ -72,10 +67,8 @@ func TestConsent(t *testing.T) {
 	p.until(`all('#kingfisher li', 'zambia_portal_2')[0]`)
 	p.button("Skip 10 min", `document`)
 	p.until(`message('this was started there meanwhile') && message('zambia_portal_2')`)
-	p.look("new-work")
 	p.become("Chidi")
 	p.until(`message('Bob Ray is deploying to Kingfisher') && message('You have started something there meanwhile')`)
-	p.look("warned")
 
 	// Release token opens a form.
 	p.become("Bob")
@@ -88,7 +81,6 @@ func TestConsent(t *testing.T) {
 	p.click(`all('.choices label', 'kingfisher-main')[0]`)
 	p.click(`all('.modal label', 'Links')[0].control`)
 	p.press("https://example.org/issues/7")
-	p.look("release-form")
 	p.keep("release-form", `document.querySelector('.modal')`)
 	p.button("Release token", `document.querySelector('.modal')`)
 	p.until(`!document.querySelector('.modal') && rows().length === 1`)
@@ -96,11 +88,8 @@ func TestConsent(t *testing.T) {
 	if len(row) != 7 || row[4] != "upgraded PostgreSQL to 18 (kingfisher-main) https://example.org/issues/7" || row[5] == "" {
 		t.Errorf("the row is %q", row)
 	}
-	t.Logf("consent column: %q", row)
-	p.look("released")
 	p.become("Chidi")
 	p.until(`message("Bob Ray's deployment to Kingfisher is over: upgrade PostgreSQL") && message('What was done: upgraded PostgreSQL to 18')`)
-	p.look("over")
 }
 
 // TestWaitlist: two wait, the first lets the turn pass, and the second takes it.
@@ -114,7 +103,6 @@ func TestWaitlist(t *testing.T) {
 	p.until(`message('Nothing was changed')`)
 	p.button("Join the waitlist", `message('Nothing was changed')`)
 	p.until(`message('in a direct message when it is your turn')`)
-	p.look("waiting")
 	p.become("Dee")
 	p.say("/deploy-token wait patch the kernel")
 	p.until(`message('in a direct message when it is your turn')`)
@@ -131,50 +119,40 @@ func TestWaitlist(t *testing.T) {
 	p.keep("turn", `message('it is your turn to take it')`)
 	p.become("Dee")
 	p.say("/deploy-token take")
-	p.until(`message('Take it all the same')`)
-	p.look("out-of-turn")
+	p.until(`message('Take it all the same') && message('You are number 2 on the waitlist, and')`)
 
 	p.button("Skip 10 min", `document`)
 	p.direct()
 	p.until(`message('it is your turn to take it')`)
 	p.become("Bob")
 	p.until(`!message('it is your turn to take it') && message('It was your turn to take the deploy token')`)
-	p.look("turn-over")
 	p.become("Dee")
 	p.button("Take token", `message('it is your turn to take it')`)
 	p.until(`holder() === 'Held by: Dee Novak' && message('You hold the deploy token now')`)
 
 	// Dee gives it to Ana, who accepts.
 	p.channel()
-	p.say("/deploy-token give @ana")
+	p.say("/deploy-token give @ana ") // with the space, a list of names is no longer offered
 	p.until(`message('I have offered the deploy token to Ana Díaz')`)
-	p.look("offered")
 	p.become("Ana")
 	p.direct()
 	p.until(`all('.message button', 'Accept')[0]`)
-	p.look("offer")
 	p.button("Accept", `document.querySelector('.conversation')`)
 	p.until(`holder() === 'Held by: Ana Díaz' && rows().length === 2`)
-	p.look("accepted")
 	p.channel()
-	p.look("handed-over")
 
 	// Ana is away: Bob releases the token for her.
 	p.become("Bob")
 	p.channel()
 	p.say("/deploy-token force-release Ana is on leave")
 	p.until(`all('button', "Release Ana Díaz's token")[0]`)
-	p.look("force")
 	p.button("Release Ana Díaz's token", `document.querySelector('.conversation')`)
 	p.until(`document.querySelector('dialog')`)
-	p.look("force-confirm")
 	p.button("Release the token", `document.querySelector('dialog')`)
 	p.until(`holder() === 'Held by: Nobody' && rows().length === 3 && rows()[2].join().includes('Ana is on leave')`)
-	p.look("forced")
 	p.become("Ana")
 	p.direct()
 	p.until(`message('Ana is on leave')`)
-	p.look("displaced")
 }
 
 // TestOwnHome: what somebody's home shows, and what is done there.
@@ -200,10 +178,8 @@ func TestOwnHome(t *testing.T) {
 	p.until(`message('Take anyway')`)
 	p.button("Take anyway", `message('Take anyway')`)
 	p.until(`document.querySelector('dialog')`)
-	p.look("anyway-confirm")
 	p.button("Take anyway", `document.querySelector('dialog')`)
 	p.until(`holder() === 'Held by: Ana Díaz' && message('You hold the deploy token now')`)
-	p.look("anyway")
 	p.direct()
 	p.click(`all('.tabs button', 'Home')[0]`)
 	p.until(`all('.home button', 'Look now')[0] && document.querySelector('.home').textContent.includes('Ana Díaz')`)
@@ -213,9 +189,7 @@ func TestOwnHome(t *testing.T) {
 	p.button("Skip an hour", `document`)
 	p.click(`all('.tabs button', 'Messages')[0]`)
 	p.until(`message('You have held the deploy token for')`)
-	p.look("direct-reminder")
 	p.become("Chidi")
 	p.direct()
 	p.until(`message('Ana Díaz is deploying to Kingfisher')`)
-	p.look("without-consent")
 }

@@ -200,7 +200,8 @@ func decideTakeFree(s situation) decision {
 		if !s.fresh {
 			return decision{step: stepRead}
 		}
-		return decision{step: stepAnswer, outcome: OutcomeOutOfTurn, matter: next.Ref()}
+		_, place := s.record.Matters.Waiter(s.command.PersonID)
+		return decision{step: stepAnswer, outcome: OutcomeOutOfTurn, matter: next.Ref(), number: place}
 	}
 	if s.lapsed {
 		if !s.fresh {

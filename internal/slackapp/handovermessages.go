@@ -77,7 +77,7 @@ func (d teller) handedOver() ([]line, []button) {
 	}
 	lines := []line{d.overTo()}
 	if before := d.Previous; before != nil {
-		lines = append(lines, join(line{holder(before), words(" had held it for " + after(before, d.At))}, summaryOf(before)))
+		lines = append(lines, line{holder(before), words(" had held it for " + after(before, d.At) + ".")})
 	}
 	if h == nil {
 		return lines, nil

@@ -288,6 +288,7 @@ func workflowMessages() map[string]Message {
 		"answer-left":                o(deploytoken.OutcomeLeft, deploytoken.KindLeave, nil, nil),
 		"answer-not-waiting":         o(deploytoken.OutcomeNotWaiting, deploytoken.KindLeave, nil, nil),
 		"answer-out-of-turn":         o(deploytoken.OutcomeOutOfTurn, deploytoken.KindTake, nil, freeToken, of(waiter(hasTurn))),
+		"answer-out-of-turn-waiting": o(deploytoken.OutcomeOutOfTurn, deploytoken.KindTake, nil, freeToken, of(waiter(hasTurn)), func(d *deploytoken.Delivery) { d.Notice.Number = 2 }),
 		"answer-free-wait":           o(deploytoken.OutcomeFree, deploytoken.KindWait, nil, freeToken),
 		"answer-offered":             o(deploytoken.OutcomeOffered, deploytoken.KindGive, alice(), heldBy("Alice Ng"), of(offer(""))),
 		"answer-free-give":           o(deploytoken.OutcomeFree, deploytoken.KindGive, nil, freeToken),
