@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/open-contracting/deploytoken/internal/sandbox/slack"
 )
 
 // percentiles reports the 50th and 99th percentile of what was measured.
@@ -81,6 +83,34 @@ func BenchmarkAcknowledge(b *testing.B) {
 	w := newWorld(b)
 	bot := w.serve(b)
 	idle := resident(b, bot.command.Process.Pid)
+	acknowledged(b, func(i int) (*slack.Invocation, error) {
+		user, text := []string{ana, bob}[i%2], []string{"take", "release"}[i/2%2]
+		return w.slack.Slash(b.Context(), user, channel, "/deploy-token", text)
+	})
+	b.ReportMetric(idle, "idle-MiB")
+	b.ReportMetric(resident(b, bot.command.Process.Pid), "after-MiB")
+}
+
+// BenchmarkClick measures the time from a click to its acknowledgement at 50
+// clicks a second: of those that are recorded first, and of those that open a
+// form, whose first words are looked up first.
+func BenchmarkClick(b *testing.B) {
+	for _, bb := range []struct{ name, user, action string }{{"recorded", bob, "ask"}, {"form", ana, "release"}} {
+		b.Run(bb.name, func(b *testing.B) {
+			w := newWorld(b)
+			w.serve(b)
+			w.slash(b, ana, "/deploy-token", "take the registry")
+			on := w.announced(b, "the registry").Target()
+			acknowledged(b, func(int) (*slack.Invocation, error) {
+				return w.slack.Click(b.Context(), bb.user, on, slack.Action{ID: bb.action})
+			})
+		})
+	}
+}
+
+// acknowledged does something b.N times, 50 times a second, and reports how long
+// the acknowledgements took.
+func acknowledged(b *testing.B, do func(i int) (*slack.Invocation, error)) {
 	var mu sync.Mutex
 	var acks []time.Duration
 	var wg sync.WaitGroup
@@ -89,9 +119,8 @@ func BenchmarkAcknowledge(b *testing.B) {
 	defer tick.Stop()
 	for i := range b.N {
 		<-tick.C
-		user, text := []string{ana, bob}[i%2], []string{"take", "release"}[i/2%2]
 		wg.Go(func() {
-			inv, err := w.slack.Slash(b.Context(), user, channel, "/deploy-token", text)
+			inv, err := do(i)
 			if err != nil || !inv.Acked {
 				b.Errorf("%+v %v", inv, err)
 				return
@@ -106,8 +135,6 @@ func BenchmarkAcknowledge(b *testing.B) {
 	if b.N > 1 {
 		percentiles(b, "ack", acks)
 	}
-	b.ReportMetric(idle, "idle-MiB")
-	b.ReportMetric(resident(b, bot.command.Process.Pid), "after-MiB")
 }
 
 // BenchmarkTakeRelease measures the time from a command to its answer, and the

@@ -48,7 +48,7 @@ func TestServe(t *testing.T) {
 
 	says(t, w.slash(t, bob, "/deploy-token", "nonsense"), "nonsense", "/deploy-token take")
 
-	w.click(t, ana, taken, "release")
+	says(t, w.release(t, ana, taken, map[string][]string{"done": {"upgraded it"}}), "You have released", "upgraded it")
 	if got := w.document.Holder(); got != "Nobody" {
 		t.Fatalf("the document says %q", got)
 	}
@@ -57,7 +57,7 @@ func TestServe(t *testing.T) {
 	if fmt.Sprint(rows[0]) != "[Taken Released Name Purpose Summary Consent Entry ID]" {
 		t.Errorf("headers %q", rows[0])
 	}
-	if rows[1][2] != "Ana Díaz" || rows[1][3] != "upgrade the <registry> & more" || rows[1][6] == "" {
+	if rows[1][2] != "Ana Díaz" || rows[1][3] != "upgrade the <registry> & more" || rows[1][4] != "upgraded it" || rows[1][6] == "" {
 		t.Errorf("row %q", rows[1])
 	}
 	w.until(t, "the buttons' end", func() bool {
@@ -111,7 +111,7 @@ func TestReminder(t *testing.T) {
 		return false
 	})
 	says(t, w.click(t, ana, first, "still-working"), "I won't remind you again before")
-	w.click(t, ana, first, "release")
+	w.release(t, ana, first, nil)
 	w.announced(t, "released")
 }
 

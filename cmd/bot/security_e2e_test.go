@@ -27,7 +27,7 @@ func TestForgedClick(t *testing.T) {
 	if err := w.document.SetHolder(person, "Bob Ray"); err != nil {
 		t.Fatal(err)
 	}
-	says(t, w.click(t, ana, first, "release"), "Bob Ray")
+	says(t, w.release(t, ana, first, nil), "Bob Ray")
 	if got := w.document.Holder(); got != "Bob Ray" {
 		t.Errorf("the button of an ended holding released the next: the document says %q", got)
 	}

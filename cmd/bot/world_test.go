@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -87,6 +88,25 @@ type world struct {
 	kingfisher *kingfisher.Server
 	dir        string
 	config     map[string]string // keys of the configuration, by environment variable
+
+	skipped atomic.Int64 // of the servers' clock
+	skips   bool         // whether bots are run with that clock, as the demo runs them
+	bots    []*bot
+	cut     []string // keys of what bots were telling when they were killed, which may be told twice
+}
+
+// now is the servers' time.
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skipped.Load())) }
+
+// skip moves the clock of the servers, and of the bots that were started with
+// it, ahead.
+func (w *world) skip(d time.Duration) {
+	ahead := time.Duration(w.skipped.Add(int64(d)))
+	for _, b := range w.bots {
+		if b.clock != nil {
+			_, _ = fmt.Fprintln(b.clock, ahead) // one that has ended needs to know no more
+		}
+	}
 }
 
 func newWorld(t testing.TB) *world {
@@ -111,12 +131,13 @@ func newWorld(t testing.TB) *world {
 		},
 		Channels:     []slack.Channel{{ID: channel, Name: "deploys", Members: []string{ana, bob, "UBOT"}}},
 		PingInterval: time.Second,
+		Clock:        w.now,
 	})
 	fatal(err)
 	fatal(w.slack.Start(ctx))
 	t.Cleanup(func() { w.slack.Close() })
 
-	w.google, err = google.New(google.Config{Accounts: []google.Account{{Email: botAccount, Name: "deploytoken bot"}}})
+	w.google, err = google.New(google.Config{Accounts: []google.Account{{Email: botAccount, Name: "deploytoken bot"}}, Clock: w.now})
 	fatal(err)
 	fatal(w.google.Start(ctx))
 	t.Cleanup(func() { w.google.Close() })
@@ -131,7 +152,7 @@ func newWorld(t testing.TB) *world {
 	w.sheet, err = w.google.NewSpreadsheet(google.SpreadsheetSpec{ID: "spreadsheet1", Title: "Deploy history"})
 	fatal(err)
 
-	w.kingfisher, err = kingfisher.New(kingfisher.Config{ScrapydUsername: "scrapyd", ScrapydPassword: "sandbox"})
+	w.kingfisher, err = kingfisher.New(kingfisher.Config{ScrapydUsername: "scrapyd", ScrapydPassword: "sandbox", Now: w.now})
 	fatal(err)
 	fatal(w.kingfisher.Start(ctx))
 	t.Cleanup(func() { w.kingfisher.Close() })
@@ -161,6 +182,7 @@ func newWorld(t testing.TB) *world {
 		"SCRAPYD_PASSWORD":                "sandbox",
 		"STORE_URL":                       "sqlite:" + filepath.Join(w.dir, "store.db"),
 		"HTTP_ADDRESS":                    "127.0.0.1:0",
+		"REMINDERS_WORKING_HOURS":         "", // whenever the tests are run
 	}
 	return w
 }
@@ -180,6 +202,7 @@ type bot struct {
 	address string // of its health checks
 	log     *syncBuffer
 	exited  chan error
+	clock   io.WriteCloser // takes how far its clock is ahead; nil where it has the real one
 }
 
 // serve starts the bot and waits until it is ready.
@@ -195,11 +218,20 @@ func (w *world) start(t testing.TB) *bot {
 	t.Helper()
 	b := &bot{log: &syncBuffer{}, exited: make(chan error, 1)}
 	b.command = exec.Command(binary(t), "serve")
+	if w.skips {
+		b.command = exec.Command(binary(t), "demo", "bot")
+		var err error
+		if b.clock, err = b.command.StdinPipe(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	b.command.Env = w.environment()
 	b.command.Stderr, b.command.Stdout = b.log, b.log
 	if err := b.command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	w.bots = append(w.bots, b)
+	w.skip(0)
 	go func() { b.exited <- b.command.Wait() }()
 	t.Cleanup(func() {
 		b.command.Process.Kill()
@@ -207,6 +239,9 @@ func (w *world) start(t testing.TB) *bot {
 			log.Printf("the bot's log:\n%s", b.log)
 		}
 	})
+	if w.skips {
+		return b // it says nothing of its health
+	}
 	line := b.waitLog(t, `"msg":"serving health checks and metrics"`)
 	var event struct{ Address string }
 	if err := json.Unmarshal([]byte(line), &event); err != nil {
@@ -232,6 +267,15 @@ func (b *bot) stop(t testing.TB) int {
 	t.Helper()
 	b.command.Process.Signal(syscall.SIGTERM)
 	return b.wait(t)
+}
+
+// kill ends the bot at once.
+func (b *bot) kill(t testing.TB) {
+	t.Helper()
+	if err := b.command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	b.wait(t)
 }
 
 // wait waits for the bot to end, and returns its exit status.
@@ -284,15 +328,73 @@ func (w *world) slash(t testing.TB, user, command, text string) slack.Message {
 	return w.answer(t, user, before)
 }
 
-// click clicks a button, and returns what the person is told.
+// click clicks a button, and returns what the person is told where that was.
 func (w *world) click(t testing.TB, user string, on slack.Message, action string) slack.Message {
 	t.Helper()
-	before := w.answers(user)
-	i, err := w.slack.Click(t.Context(), user, on.Target(), slack.Action{ID: action})
+	return w.answered(t, user, func() { w.tap(t, user, on.Target(), action) })
+}
+
+// tap clicks a button of a message or a view.
+func (w *world) tap(t testing.TB, user string, on slack.Target, action string) {
+	t.Helper()
+	i, err := w.slack.Click(t.Context(), user, on, slack.Action{ID: action})
 	if err != nil || !i.Acked {
-		t.Fatalf("clicking %s: %+v %v", action, i, err)
+		t.Fatalf("%s's click on %s: %+v %v", user, action, i, err)
 	}
-	return w.answer(t, user, before)
+}
+
+// form clicks a button that opens a form, and returns the form.
+func (w *world) form(t testing.TB, user string, on slack.Target, action string) (form slack.View) {
+	t.Helper()
+	before := len(w.slack.Views(user))
+	w.tap(t, user, on, action)
+	w.until(t, "a form", func() bool {
+		views := w.slack.Views(user)
+		if len(views) <= before {
+			return false
+		}
+		form = views[len(views)-1]
+		return true
+	})
+	return form
+}
+
+// submit fills in a form and submits it, which closes it.
+func (w *world) submit(t testing.TB, user string, form slack.View, values map[string][]string) {
+	t.Helper()
+	i, err := w.slack.SubmitView(t.Context(), user, form.ID, values)
+	if err != nil || !i.Acked || len(i.Payload) > 0 {
+		t.Fatalf("%s's form %q: %+v %s %v", user, form.Title, i, i.Payload, err)
+	}
+}
+
+// release releases the token by its button, the form of which is filled in with
+// values, and returns what the person is told.
+func (w *world) release(t testing.TB, user string, on slack.Message, values map[string][]string) slack.Message {
+	t.Helper()
+	form := w.form(t, user, on.Target(), "release")
+	return w.answered(t, user, func() { w.submit(t, user, form, values) })
+}
+
+// answered does something, and returns what the person is then told that only
+// they see: in a message of its own, or in the place of the one that they clicked.
+func (w *world) answered(t testing.TB, user string, do func()) (found slack.Message) {
+	t.Helper()
+	before := map[slack.Target]string{}
+	for _, m := range w.ephemeral(user) {
+		before[m.Target()] = m.Shown()
+	}
+	do()
+	w.until(t, "an answer to "+user, func() bool {
+		for _, m := range w.ephemeral(user) {
+			if was, there := before[m.Target()]; !there || was != m.Shown() {
+				found = m
+				return true
+			}
+		}
+		return false
+	})
+	return found
 }
 
 // answer waits for the next answer that only the person sees.

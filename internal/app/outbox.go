@@ -210,8 +210,14 @@ func (d *drainer) next(ctx context.Context, stop <-chan struct{}, destination st
 				Notice: deploytoken.Notice{Kind: deploytoken.NoticeMended, Holding: row, Edits: troubleKey(first.Key), At: d.clock()},
 			})
 		}
-		log.Info("delivered", "with", len(done)-1, "late", d.clock().Sub(first.Inserted).Round(time.Millisecond))
-		return true, d.insist(ctx, stop, func() error { return d.outbox.Delivered(ctx, lease, done, receipt, follow, d.clock()) })
+		late := d.clock().Sub(first.Inserted).Round(time.Millisecond)
+		err = d.insist(ctx, stop, func() error { return d.outbox.Delivered(ctx, lease, done, receipt, follow, d.clock()) })
+		if err != nil {
+			log.Warn("delivered, which is not recorded, so that it may be delivered again", "with", len(done)-1, "late", late, "error", err)
+			return true, err
+		}
+		log.Info("delivered", "with", len(done)-1, "late", late)
+		return true, nil
 	}
 	when := d.clock().Add(backoff(first.Attempt, err))
 	if errors.Is(err, deploytoken.ErrUndeliverable) || personal && d.clock().Sub(first.Inserted) > personalFor {

@@ -52,6 +52,9 @@ func WriteStatus(w io.Writer, st deploytoken.Status, asJSON bool, now time.Time)
 	default:
 		fmt.Fprintf(&b, "It is unclear who holds the deploy token: %s\n", deploytoken.CleanLine(st.Token.Reason, 0))
 	}
+	if names := waiting(st.Matters.Waiters, now); len(names) > 0 {
+		fmt.Fprintf(&b, "Waiting for it: %s.\n", strings.Join(names, ", "))
+	}
 	if st.Changing {
 		b.WriteString("A change of the document is under way.\n")
 	}
@@ -64,6 +67,19 @@ func WriteStatus(w io.Writer, st deploytoken.Status, asJSON bool, now time.Time)
 	fmt.Fprintln(&b, st.Link)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// waiting names those on the waitlist, in their order.
+func waiting(waiters []deploytoken.Waiter, now time.Time) []string {
+	var names []string
+	for _, w := range waiters {
+		name := deploytoken.CleanLine(w.Name, 0)
+		if w.Turn.After(now) {
+			name += " (whose turn it is until " + w.Turn.Local().Format("15:04") + ")"
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // WriteBusy writes the report of the busy checks, for a terminal, or as one

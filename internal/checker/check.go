@@ -22,6 +22,9 @@ const (
 	RuleAnswered  Rule = "answered once"
 	RuleRow       Rule = "one row"
 	RuleAnnounced Rule = "announced once"
+	RuleOffer     Rule = "handed over"
+	RuleForced    Rule = "force-released"
+	RuleTurn      Rule = "one turn"
 )
 
 // A Problem is a rule that was broken.
@@ -51,12 +54,20 @@ func (h *History) Check(within time.Duration) []Problem {
 
 // account checks all rules but the order of what people were told.
 func (h *History) account() *accounting {
-	a := &accounting{History: h, says: h.sayings(), deedsOf: map[*Operation][]*deed{}}
+	a := &accounting{History: h, says: h.sayings(), deedsOf: map[*Operation][]*deed{}, byEnvelope: map[string]*Operation{}}
+	for _, o := range h.Operations {
+		if o.click == nil && o.Envelope != "" {
+			a.byEnvelope[o.Envelope] = o
+		}
+	}
 	a.deeds()
 	a.truth()
 	a.answers()
 	a.rows()
 	a.announcements()
+	a.offers()
+	a.forced()
+	a.turns()
 	return a
 }
 
@@ -65,6 +76,8 @@ type accounting struct {
 	problems []Problem
 	says     []saying
 	deedsOf  map[*Operation][]*deed // by operation, in order
+	// byEnvelope are the operations but those by a form, by their Envelope.
+	byEnvelope map[string]*Operation
 }
 
 func (a *accounting) wrong(at time.Time, r Rule, format string, args ...any) {
@@ -102,10 +115,10 @@ func (a *accounting) truth() {
 
 // answers checks that each command was answered once. A status, which changes
 // nothing, is not kept: it may go unanswered where a process is killed, and is
-// answered twice where Slack delivers it twice.
+// answered twice where Slack delivers it twice. Nor is a click that opens a form.
 func (a *accounting) answers() {
 	for _, o := range a.Operations {
-		if o.Kind == Status {
+		if o.Kind == Status || o.Opened {
 			continue
 		}
 		var finals []Answer
@@ -121,9 +134,13 @@ func (a *accounting) answers() {
 		}
 		for i := 1; i < len(finals); i++ {
 			first, next := finals[i-1], finals[i]
+			from := first.At.Add(-time.Second)
+			if o.click != nil {
+				from = o.Asked // it may be the other's of two submissions that comes again
+			}
 			if next.Told != first.Told {
 				a.wrong(next.At, RuleAnswered, "%s was answered twice: %q, then %q", o, first.Text, next.Text)
-			} else if !a.doublesBetween(first.At.Add(-time.Second), next.At) && !a.claimLostAround(next.At) {
+			} else if !a.doublesBetween(from, next.At) && !a.claimLostAround(next.At) {
 				a.wrong(next.At, RuleAnswered, "%s was answered twice with nothing that explains it: %q", o, next.Text)
 			}
 		}
@@ -162,7 +179,7 @@ const changedByHand = "changed by hand"
 // rows checks that each holding has one row, in order, that says what was said
 // when it was taken and released, and that no other row is there.
 func (a *accounting) rows() {
-	count := map[string]int{}
+	count, together := map[string]int{}, map[string]*shared{}
 	for i, r := range a.Rows {
 		if count[r.ID]++; r.ID == "" || count[r.ID] > 1 {
 			a.wrong(r.Released, RuleRow, "the entry %q has %d rows", r.ID, count[r.ID])
@@ -176,8 +193,22 @@ func (a *accounting) rows() {
 		if !a.said(r.Taken.Add(-22*time.Second), r.Released.Add(2*time.Second), func(s string) bool { return strings.EqualFold(s, r.Name) }) {
 			a.wrong(r.Released, RuleRow, "a row of a holding that there was not: %v", r)
 		}
-		if r.Purpose != "" && !a.asked(Take, r.Purpose, r.Name) || r.Summary != "" && r.Summary != changedByHand && !a.asked(Release, r.Summary, r.Name) {
+		over := i > 0 && a.Rows[i-1].handsOverTo(r)
+		by, why := r.forcedBy()
+		switch {
+		case r.Purpose != "" && !over && !a.asked(Take, r.Purpose, r.Name) && !a.asked(Wait, r.Purpose, r.Name),
+			over && r.Purpose != a.Rows[i-1].Purpose,
+			by != "" && !a.asked(Force, why, by),
+			r.Summary != "" && r.Summary != changedByHand && by == "" && r.handedTo() == "" && !a.asked(Release, r.Summary, r.Name):
 			a.wrong(r.Released, RuleRow, "a row of what nobody asked for: %v", r)
+		case r.handedTo() != "" && (i+1 == len(a.Rows) || !r.handsOverTo(a.Rows[i+1])):
+			a.missing(r.Released, RuleRow, "the holding that was taken over has no row: %v", r)
+		}
+		if !over {
+			count["purpose "+a.purposeKey(r.Purpose)]++
+		}
+		if to := r.handedTo(); to != "" {
+			count["to "+to]++
 		}
 	}
 	for _, o := range a.Operations {
@@ -187,18 +218,111 @@ func (a *accounting) rows() {
 			}
 		}
 		n := 0
-		for _, r := range a.Rows {
-			if o.Kind == Take && r.Purpose == o.Words || o.Kind == Release && (o.Button == "" && r.Summary == o.Words || o.Button != "" && r.ID == o.Button) {
-				n++
+		least, most := a.rowsOf(o)
+		switch key := a.key(o); {
+		case o.Kind == Release:
+			for _, r := range a.Rows {
+				n += bit(o.Words != "" && r.Summary == o.Words || o.Words == "" && r.ID == o.Button)
 			}
+		case o.Kind == Confirm:
+			for _, r := range a.Rows {
+				by, _ := r.forcedBy()
+				n += bit(r.ID == o.Button && by == o.Person.Name)
+			}
+			if a.forcedTwice(o) {
+				most = 1 // and it may be the other's
+			}
+		case key != "":
+			// Takes that may be for the same have their rows together.
+			sum := together[key]
+			if sum == nil {
+				sum = &shared{first: o, n: count[key]}
+				together[key] = sum
+			}
+			sum.least, sum.most = sum.least+least, sum.most+most
+			continue
+		default:
+			continue
 		}
-		switch least, most := a.rowsOf(o); {
-		case n < least:
-			a.missing(o.Asked, RuleRow, "%s has no row", o)
-		case n > most:
-			a.wrong(o.Asked, RuleRow, "%s has %d rows of at most %d", o, n, most)
+		a.counted(o, n, least, most)
+	}
+	for _, sum := range together {
+		a.counted(sum.first, sum.n, sum.least, sum.most)
+	}
+}
+
+// A shared count is of rows that can't be told apart by operation.
+type shared struct {
+	first          *Operation
+	n, least, most int
+}
+
+func (a *accounting) counted(o *Operation, n, least, most int) {
+	switch {
+	case n < least:
+		a.missing(o.Asked, RuleRow, "%s has %d rows of at least %d", o, n, least)
+	case n > most:
+		a.wrong(o.Asked, RuleRow, "%s has %d rows of at most %d", o, n, most)
+	}
+}
+
+// forcedTwice reports whether the same button was clicked another time.
+func (a *accounting) forcedTwice(o *Operation) bool {
+	return slices.ContainsFunc(a.Operations, func(other *Operation) bool {
+		return other != o && other.Kind == Confirm && other.Button == o.Button && other.Person == o.Person
+	})
+}
+
+// key says in which rows' count the operation's are; "" for none.
+func (a *accounting) key(o *Operation) string {
+	switch {
+	case o.Kind == Accept:
+		return "to " + o.Person.Name
+	case !o.Kind.takes():
+		return ""
+	case o.Of == "":
+		return "purpose " + a.purposeKey(o.Words)
+	}
+	if of := a.byEnvelope[o.Of]; of != nil {
+		return "purpose " + a.purposeKey(of.Words)
+	}
+	return ""
+}
+
+// purposeKey is the purpose, or where it was waited for with that, whose: what
+// someone waits for the token for may be said anew.
+func (a *accounting) purposeKey(purpose string) string {
+	for _, o := range a.Operations {
+		if o.Kind == Wait && o.Words == purpose {
+			return "of the waiting " + o.Person.Name
 		}
 	}
+	return purpose
+}
+
+// handedTo is to whom the holding was handed over; "" where it ended otherwise.
+func (r Row) handedTo() string {
+	to, ok := strings.CutPrefix(r.Summary, "handed over to ")
+	if !ok {
+		return ""
+	}
+	return to
+}
+
+// handsOverTo reports whether the next row's holding began by that.
+func (r Row) handsOverTo(next Row) bool {
+	return strings.EqualFold(r.handedTo(), next.Name) && next.begins(r.Released)
+}
+
+// forcedBy is who released the token for its holder, and why; "" where nobody
+// did.
+func (r Row) forcedBy() (name, why string) {
+	said, ok := strings.CutPrefix(r.Summary, "released by ")
+	if !ok {
+		return "", ""
+	}
+	name, why, _ = strings.Cut(said, ": ")
+	return name, why
 }
 
 // recorded reports whether there is a row of the holding that an answer tells of.
@@ -216,14 +340,14 @@ func (a *accounting) rowsOf(o *Operation) (least, most int) {
 	answer, answered := o.final()
 	deeds := a.deedsOf[o]
 	switch {
-	case o.Kind != Take && o.Kind != Release:
+	case o.Opened:
 		return 0, 1
 	case answer.done(), answer.Told == ToldFreed:
 		return 1, 1
 	case answer.Told == ToldSuperseded && len(deeds) > 0 && !deeds[len(deeds)-1].erasedBy(answer.At):
 		// Its mark has told the bot that it landed.
 		return 1, 1
-	case answer.Told == ToldSuperseded, o.Button != "", !answered:
+	case answer.Told == ToldSuperseded, o.Button != "" && o.Words == "" && o.Kind != Confirm, !answered:
 		// A holding that somebody ended before the bot saw it leaves no trace.
 		// The row of a button's holding may tell of another release. What was
 		// not answered yet may have come further than is seen.
@@ -235,7 +359,7 @@ func (a *accounting) rowsOf(o *Operation) (least, most int) {
 // asked reports whether a person whom the name means asked for that.
 func (h *History) asked(k Kind, words, name string) bool {
 	return slices.ContainsFunc(h.Operations, func(o *Operation) bool {
-		return o.Kind == k && o.Words == words && o.Button == "" && o.Person.means(name)
+		return o.Kind == k && o.Words == words && o.Person.means(name)
 	})
 }
 
@@ -266,7 +390,11 @@ func (a *accounting) announcements() {
 		}
 		// A name that is written over another ends one holding and begins the
 		// next at once, which is announced in one message.
-		if over := i+1 < len(a.Rows) && a.Rows[i+1].Purpose == "" && a.Rows[i+1].begins(r.Released); count["ended:"+r.ID] == 0 && !over {
+		over := i+1 < len(a.Rows) && a.Rows[i+1].Purpose == "" && a.Rows[i+1].begins(r.Released)
+		switch ended := count["ended:"+r.ID]; {
+		case r.handedTo() != "" && ended > 0:
+			a.wrong(r.Released, RuleAnnounced, "a hand-over was announced as an end, too: %v", r)
+		case r.handedTo() == "" && ended == 0 && !over:
 			a.missing(r.Released, RuleAnnounced, "the end was not announced: %v", r)
 		}
 	}
@@ -300,12 +428,19 @@ func (h *History) Summary() string {
 	for _, d := range h.Disruptions {
 		disruptions[d.What]++
 	}
+	directs := map[string]int{}
+	for _, messages := range h.Direct {
+		for _, m := range messages {
+			kind, _, _ := strings.Cut(key(m), ":")
+			directs[kind] += bit(kind != "")
+		}
+	}
 	bot := 0
 	for _, w := range h.Writes {
 		bot += bit(w.Operation != "")
 	}
-	return fmt.Sprintf("seed %d: %d operations (%s), %d writes of the bot and %d by hand, %d rows, %d messages, %d kills of %d disruptions (%s), in %s",
-		h.Config.Seed, sent, list(told), bot, len(h.Writes)-bot, len(h.Rows), len(h.Messages), disruptions[killed], len(h.Disruptions),
+	return fmt.Sprintf("seed %d: %d operations (%s), %d writes of the bot and %d by hand, %d rows, %d messages, direct messages (%s), %d kills of %d disruptions (%s), in %s",
+		h.Config.Seed, sent, list(told), bot, len(h.Writes)-bot, len(h.Rows), len(h.Messages), list(directs), disruptions[killed], len(h.Disruptions),
 		list(disruptions), h.Took.Round(time.Second))
 }
 

@@ -31,7 +31,7 @@ func (s *story) tick() time.Time {
 }
 
 func (s *story) asks(p Person, k Kind, words string) *Operation {
-	o := &Operation{Person: p, Kind: k, Words: words, Room: words, Asked: s.tick(), Acked: true}
+	o := &Operation{Person: p, Kind: k, Words: words, Room: words, Envelope: fmt.Sprintf("e%d", len(s.Operations)+1), Asked: s.tick(), Acked: true}
 	s.Operations = append(s.Operations, o)
 	return o
 }
@@ -66,6 +66,91 @@ func (s *story) row(id string, p Person, purpose, summary string, from, to time.
 func (s *story) announced(key string) {
 	metadata, _ := json.Marshal(map[string]any{"event_payload": map[string]string{"key": key}})
 	s.Messages = append(s.Messages, slack.Message{User: botUser, At: s.at, Metadata: metadata})
+}
+
+// presses is a click of a button about a holding and what it goes back to.
+func (s *story) presses(p Person, k Kind, holding, of string) *Operation {
+	o := s.asks(p, k, "")
+	o.Button, o.Of = holding, of
+	return o
+}
+
+// direct is a direct message from the bot.
+func (s *story) direct(to Person, key, text string) *slack.Message {
+	s.announced(key)
+	m := s.Messages[len(s.Messages)-1]
+	s.Messages = s.Messages[:len(s.Messages)-1]
+	m.At, m.Text = s.tick(), text
+	if s.Direct == nil {
+		s.Direct = map[string][]slack.Message{}
+	}
+	s.Direct[to.ID] = append(s.Direct[to.ID], m)
+	return &s.Direct[to.ID][len(s.Direct[to.ID])-1]
+}
+
+// handed is a holding of Ana's that she gives to Bob, who releases it.
+func (s *story) handed() (give, accept *Operation) {
+	from := s.at
+	s.told(s.takes(ana, "job-1", "m1"), tookIt)
+	give = s.asks(ana, Give, "")
+	give.To = bob
+	s.told(give, "I have offered the deploy token to Bob Ray in a direct message. You hold it until they accept, and I'll tell you what they answer.")
+	s.direct(bob, "offer:"+give.Envelope, "Ana Díaz offers you the deploy token.")
+	accept = s.presses(bob, Accept, "", give.Envelope)
+	s.write(bob.Name, "m2")
+	over := s.at
+	s.told(accept, tookIt)
+	s.row("h1", ana, "job-1", "handed over to Bob Ray", from, over)
+	s.Messages = s.Messages[:len(s.Messages)-1]
+	s.direct(ana, "offer-answered:"+give.Envelope, "Bob Ray has accepted your offer: they hold the deploy token now, and you no longer do.")
+	release := s.asks(bob, Release, "job-2")
+	s.write(nobody, "m3")
+	s.told(release, releasedIt)
+	s.row("h2", bob, "job-1", "job-2", over, s.at)
+	return give, accept
+}
+
+func (s *story) takes(p Person, words, mark string) *Operation {
+	o := s.asks(p, Take, words)
+	s.write(p.Name, mark)
+	return o
+}
+
+// forced is a holding of Ana's that Bob releases for her.
+func (s *story) forced() (confirm *Operation) {
+	from := s.at
+	s.told(s.takes(ana, "job-1", "m1"), tookIt)
+	force := s.asks(bob, Force, "job-2")
+	s.told(force, "Ana Díaz has held the deploy token for 1 min, since 9:00. Nothing is released before you press the button.")
+	confirm = s.presses(bob, Confirm, "h1", force.Envelope)
+	confirm.Shown = ana.Name
+	s.write(nobody, "m2")
+	s.told(confirm, "You have released the deploy token for Ana Díaz, who had held it for 1 min.")
+	s.row("h1", ana, "job-1", "released by Bob Ray: job-2", from, s.at)
+	s.direct(ana, "forced:h1", "Bob Ray has released the deploy token for you.")
+	return confirm
+}
+
+// waits has the person wait, while somebody's name stands in the document.
+func (s *story) waits(p Person, words string) *Operation {
+	o := s.asks(p, Wait, words)
+	s.told(o, "You are first in line for the deploy token.")
+	return o
+}
+
+// turn tells who waits that it is their turn, from now on.
+func (s *story) turn(wait *Operation, n int) {
+	until := s.at.Add(time.Second + turnLasts)
+	m := s.direct(wait.Person, fmt.Sprintf("turn:%s:%d", wait.Envelope, n), "The deploy token is free, and it is your turn to take it, until then.")
+	m.Text += fmt.Sprintf(" <!date^%d^{time}|then>", until.Unix())
+}
+
+// byHand is a holding that began and ended by hand.
+func (s *story) byHand(p Person, id string) {
+	s.write(p.Name, "")
+	from := s.at
+	s.write(nobody, "")
+	s.row(id, p, "", changedByHand, from, s.at)
 }
 
 const (
@@ -157,6 +242,12 @@ func TestCheck(t *testing.T) {
 			s.told(s.asks(ana, Release, "job-1"), "You asked at 9:00 to release the deploy token. Nobody held it then, and nothing was changed. "+
 				"My answer comes late. This is how it is now: Bob Ray holds the deploy token; since when, I don't know yet.")
 		}, []Rule{RuleTold}},
+		{"a late answer that tells of the present as it is", func(s *story) {
+			s.told(s.asks(ana, Release, "job-1"), "You asked at 9:00 to release the deploy token. Nobody held it then, and nothing was changed.\n\n"+
+				"My answer comes late. This is how it is now:\n\nBob Ray\n holds the deploy token; since when, I don't know yet.")
+			s.Operations[0].Asked = s.Began
+			s.Writes = append([]google.Write{}, google.Write{Seq: 1, Time: s.Began.Add(time.Second / 2), TextBefore: "Held by: Nobody", TextAfter: "Held by: Bob Ray"})
+		}, nil},
 		{"an answer of an unknown kind", func(s *story) { s.told(s.asks(ana, Take, "job-1"), "Hm.") }, []Rule{RuleTold}},
 		{"no answer", func(s *story) { s.asks(ana, Take, "job-1") }, []Rule{RuleAnswered}},
 		{"no answer to what was done", func(s *story) {
@@ -248,6 +339,90 @@ func TestCheck(t *testing.T) {
 			s.held()
 			s.Messages = s.Messages[:1]
 		}, []Rule{RuleAnnounced, RuleAnnounced}},
+		{"a hand-over", func(s *story) { s.handed() }, nil},
+		{"a hand-over of what nobody offered", func(s *story) {
+			give, _ := s.handed()
+			give.To = people[2]
+		}, []Rule{RuleOffer, RuleOffer}},
+		{"a hand-over that its giver isn't told of", func(s *story) {
+			s.handed()
+			delete(s.Direct, ana.ID)
+		}, []Rule{RuleOffer}},
+		{"a hand-over of a holding that began after it was offered", func(s *story) {
+			s.handed()
+			s.Rows[0].Taken = s.Rows[0].Released.Add(-time.Second)
+		}, []Rule{RuleOffer}},
+		{"a hand-over of another's token", func(s *story) {
+			_, accept := s.handed()
+			accept.Of = s.asks(people[2], Give, "").Envelope
+			s.Operations[len(s.Operations)-1].To, s.Operations[len(s.Operations)-1].Acked = bob, false
+		}, []Rule{RuleGuard, RuleOffer, RuleOffer}},
+		{"an offer accepted twice", func(s *story) {
+			give, _ := s.handed()
+			s.told(s.presses(bob, Accept, "", give.Envelope), tookIt)
+		}, []Rule{RuleTold, RuleRow, RuleOffer, RuleOffer, RuleOrder}},
+		{"a hand-over that is announced as an end, too", func(s *story) {
+			s.handed()
+			s.announced("ended:h1")
+		}, []Rule{RuleAnnounced}},
+		{"a hand-over with no row of the holding that began", func(s *story) {
+			s.handed()
+			s.Rows = s.Rows[:1]
+		}, []Rule{RuleRow, RuleRow, RuleRow, RuleRow}},
+		{"a force-release", func(s *story) { s.forced() }, nil},
+		{"a force-release of another holding than was shown", func(s *story) {
+			s.forced().Button = "h0"
+		}, []Rule{RuleRow, RuleForced}},
+		{"a force-release of another's than was shown", func(s *story) {
+			s.forced().Shown = people[2].Name
+		}, []Rule{RuleOnce}},
+		{"a force-release that the holder isn't told of", func(s *story) {
+			s.forced()
+			s.Direct = nil
+		}, []Rule{RuleForced}},
+		{"a force-release that the holder is told of twice", func(s *story) {
+			s.forced()
+			s.direct(ana, "forced:h1", "Bob Ray has released the deploy token for you.")
+		}, []Rule{RuleForced}},
+		{"a turn, and the next", func(s *story) {
+			first, second := s.waits(ana, "job-1"), s.waits(bob, "job-2")
+			s.turn(first, 1)
+			s.at = s.at.Add(turnLasts)
+			s.turn(second, 1)
+		}, nil},
+		{"a turn while the token is held", func(s *story) {
+			s.write(people[2].Name, "")
+			from := s.at
+			s.at = s.at.Add(time.Minute)
+			s.turn(s.waits(ana, "job-1"), 1)
+			s.at = s.at.Add(time.Minute)
+			s.write(nobody, "")
+			s.row("h1", people[2], "", changedByHand, from, s.at)
+		}, []Rule{RuleTurn}},
+		{"two turns at once", func(s *story) {
+			first, second := s.waits(ana, "job-1"), s.waits(bob, "job-2")
+			s.turn(first, 1)
+			s.turn(second, 1)
+		}, []Rule{RuleTurn}},
+		{"called twice for one turn", func(s *story) {
+			w := s.waits(ana, "job-1")
+			s.turn(w, 1)
+			s.turn(w, 2)
+		}, []Rule{RuleTurn}},
+		{"told twice of one turn", func(s *story) {
+			w := s.waits(ana, "job-1")
+			s.turn(w, 1)
+			s.turn(w, 1)
+		}, []Rule{RuleTurn}},
+		{"two turns, between which the token was held", func(s *story) {
+			w := s.waits(ana, "job-1")
+			s.turn(w, 1)
+			s.byHand(bob, "h1")
+			s.turn(w, 2)
+		}, nil},
+		{"the turn of somebody who doesn't wait", func(s *story) {
+			s.turn(s.asks(ana, Status, ""), 1)
+		}, []Rule{RuleTurn}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStory()

@@ -190,6 +190,11 @@ var breaks = map[string]Rule{
 	"row-lost":                  RuleRow,
 	"announced-twice":           RuleAnnounced,
 	"answers-lost":              RuleAnswered,
+	"accepted-late":             RuleOffer,
+	"handed-over-and-ended":     RuleAnnounced,
+	"forced-later":              RuleForced,
+	"displaced-untold":          RuleForced,
+	"called-again":              RuleTurn,
 }
 
 // TestMutants: builds that break a rule are caught, by that rule.

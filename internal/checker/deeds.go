@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/open-contracting/deploytoken/internal/sandbox/google"
@@ -40,11 +41,11 @@ func (a *accounting) deeds() {
 		if d.before == d.after {
 			continue
 		}
-		if d.before != nobody && d.after != nobody {
+		o := a.whose(d)
+		if d.before != nobody && d.after != nobody && o == nil {
 			a.wrong(w.Time, RuleGuard, "the bot wrote %q over %q", d.after, d.before)
 			continue
 		}
-		o := a.whose(d)
 		if o == nil {
 			a.wrong(w.Time, RuleOnce, "the bot wrote %q over %q, which nobody was waiting for", d.after, d.before)
 			continue
@@ -93,18 +94,46 @@ func (a *accounting) whose(d *deed) *Operation {
 		if o.Unsent || d.Time.Before(o.Asked) || answered && d.Time.After(answer.At) {
 			continue
 		}
-		if !(o.Kind == Take && d.before == nobody && d.after == o.Person.Name || o.Kind == Release && d.after == nobody && o.Person.means(d.before)) {
+		if !a.fits(o, d) {
 			continue
 		}
 		earlier := a.deedsOf[o]
 		again := slices.ContainsFunc(earlier, func(e *deed) bool { return e.mark == d.mark })
 		undone := len(earlier) == 0 || earlier[len(earlier)-1].erasedBy(d.Time)
-		r := []int{bit(!again), bit(!undone), bit(!answer.done()), bit(!answered), int(answer.At.UnixMicro())}
+		// Of several who confirm the release of one holding, the row tells who did it.
+		another := o.Kind == Confirm && slices.ContainsFunc(a.Rows, func(r Row) bool {
+			by, _ := r.forcedBy()
+			return r.ID == o.Button && by != "" && by != o.Person.Name
+		})
+		r := []int{bit(another), bit(!again), bit(!undone), bit(!answer.done()), bit(!answered), int(answer.At.UnixMicro())}
 		if best == nil || slices.Compare(r, rank) < 0 {
 			best, rank = o, r
 		}
 	}
 	return best
+}
+
+// fits reports whether the write is what the operation asks for.
+func (a *accounting) fits(o *Operation, d *deed) bool {
+	switch o.Kind {
+	case Take, TakeOutOfTurn:
+		return d.before == nobody && d.after == o.Person.Name
+	case Release:
+		return d.after == nobody && o.Person.means(d.before)
+	case Accept:
+		return d.after == o.Person.Name && a.giver(o).means(d.before)
+	case Confirm:
+		return d.after == nobody && strings.EqualFold(d.before, o.Shown)
+	}
+	return false
+}
+
+// giver is who offered the token that the operation accepts or declines.
+func (a *accounting) giver(o *Operation) Person {
+	if give := a.byEnvelope[o.Of]; give != nil && give.Kind == Give && o.Kind != Give {
+		return give.Person
+	}
+	return Person{ID: "none", Name: "no one", Handle: "no one"}
 }
 
 func bit(b bool) int {

@@ -5,17 +5,20 @@
 //
 // Run plays one team: the built program, as one process or several on one
 // store, against local servers that stand in for Slack and Google. People take
-// and release the token, by command and by button, ask for it and for its
-// status, and edit the document by hand; faults strike, processes are killed.
-// All of it follows from a seed, but for what the scheduling of processes makes
+// and release the token, by command, by button and by form, which they may leave,
+// submit twice or submit late; they ask for it and for its status, wait for it and
+// take it in and out of turn, give it to each other, accept and decline, release
+// it for each other, confirming that at once or much later, and edit the document
+// by hand; faults strike, processes are killed. All of it follows from a seed, but for what the scheduling of processes makes
 // of it. The History that it returns is what people were told and when, every
-// change of the document, the rows of the history and the messages of the
-// channel.
+// change of the document, the rows of the history, the messages of the
+// channel and the direct messages.
 //
 // Check holds a History to the rules:
 //
 //   - RuleGuard: each write of the bot is guarded by a revision, and writes a
-//     person over Nobody or Nobody over a person.
+//     person over Nobody, Nobody over a person, or whoever accepts the token over
+//     whoever gave it.
 //   - RuleOnce: each write was done for something that its person had asked for
 //     and had no answer to yet, and nothing was done twice.
 //   - RuleTold: each answer was true of the document at some moment between the
@@ -27,7 +30,15 @@
 //   - RuleAnswered: each acknowledged command is answered once.
 //   - RuleRow: each holding has one row of the history, in order, with what was
 //     said when it was taken and released; no other row is there.
-//   - RuleAnnounced: each holding's beginning and end is announced once.
+//   - RuleAnnounced: each holding's beginning and end is announced once; a
+//     hand-over, which is both, in one message.
+//   - RuleOffer: the token is handed over only by an offer, to whom it was made, at
+//     most once, while the very holding lasts that was offered; who offered it is
+//     told that they hold it no more.
+//   - RuleForced: another's holding is released only where that very holding was
+//     shown and confirmed, once; its holder is told, once.
+//   - RuleTurn: who is told that it is their turn waits for it, is told once for
+//     each turn, while the document says Nobody, and nobody else has the turn.
 //
 // Three things give way where nothing else is possible, and nowhere else:
 //
@@ -41,5 +52,10 @@
 //     be asked what was said there. A double is allowed only after such a fault,
 //     and must say the same.
 //   - An announcement is doubled where a replica was so slow that another took it
-//     for dead, as its log says, while its post was on its way to Slack.
+//     for dead, as its log says, while its post was on its way to Slack; a direct
+//     message, which the bot can't look up, as an answer is, too.
+//
+// When a turn began is told by its end, in whole seconds. Until 5 s before that
+// (30 s where the store was out of reach meanwhile) the document must have said
+// Nobody: it is read before, and may be changed by hand at any time.
 package checker

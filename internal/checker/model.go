@@ -30,6 +30,9 @@ type action struct {
 	// the bot's for them.
 	answer Answer
 	did    bool
+	// from is whose name stood in the document before what was written for a
+	// hand-over.
+	from Person
 	// before and after are what the document said around the change.
 	before, after string
 }
@@ -42,7 +45,10 @@ func (a action) String() string {
 }
 
 // Model is the token as people may understand it: one register that says who
-// holds it. The state is what the document says.
+// holds it. The state is what the document says. A take leads from Nobody to its
+// asker, a release from its asker to Nobody, an acceptance in one step from who
+// gave the token to who accepted it, and a confirmed force-release from the holder
+// who was shown to Nobody.
 func Model() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return nobody },
@@ -63,8 +69,12 @@ func (a action) step(state string) (bool, string) {
 		return state == a.before, a.after
 	case !a.did:
 		return a.told.truly(a.answer, state), state
-	case a.told.Kind == Take:
+	case a.told.Kind.takes():
 		return state == nobody, a.told.Person.Name
+	case a.told.Kind == Accept:
+		return a.from.means(state), a.told.Person.Name
+	case a.told.Kind == Confirm:
+		return strings.EqualFold(state, a.told.Shown), nobody
 	default:
 		return a.told.Person.means(state), nobody
 	}
@@ -80,12 +90,14 @@ func (o *Operation) truly(a Answer, state string) bool {
 	switch a.Told {
 	case ToldTaken, ToldYours:
 		return yours
-	case ToldReleased, ToldFree, ToldFreed:
+	case ToldReleased, ToldFree, ToldFreed, ToldOutOfTurn, ToldForced:
 		return state == nobody
+	case ToldOffered:
+		return yours
 	case ToldHeld:
 		// A status says the name as it stands, even to whom it means.
 		return state != nobody && (o.Kind == Status || !yours)
-	case ToldAsked:
+	case ToldAsked, ToldConfirm:
 		return state != nobody && !yours
 	case ToldUnclear:
 		return state == "" || garbled(state)
@@ -122,7 +134,7 @@ func (a *accounting) actions() []porcupine.Operation {
 			told[done.Seq] = true
 		}
 		out = append(out, porcupine.Operation{
-			ClientId: a.index(o.Person), Input: action{told: o, answer: answer, did: done != nil}, Call: at(o.Asked), Return: at(answer.At),
+			ClientId: a.index(o.Person), Input: action{told: o, answer: answer, did: done != nil, from: a.giver(o)}, Call: at(o.Asked), Return: at(answer.At),
 		})
 	}
 	for _, w := range a.Writes {

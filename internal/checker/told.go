@@ -10,13 +10,25 @@ import (
 // A Kind is what someone asks of the bot.
 type Kind string
 
-// What people ask for. Ask is by button; Release is typed or by button.
+// What people ask for. Take and Release are typed or by button, the latter's
+// opening a form; Ask, TakeOutOfTurn, Accept, Decline and Confirm are by button.
 const (
-	Take    Kind = "take"
-	Release Kind = "release"
-	Ask     Kind = "ask"
-	Status  Kind = "status"
+	Take          Kind = "take"
+	TakeOutOfTurn Kind = "take-out-of-turn"
+	Release       Kind = "release"
+	Ask           Kind = "ask"
+	Status        Kind = "status"
+	Wait          Kind = "wait"
+	Leave         Kind = "leave"
+	Give          Kind = "give"
+	Accept        Kind = "accept"
+	Decline       Kind = "decline"
+	Force         Kind = "force-release"
+	Confirm       Kind = "force-release-confirmed"
 )
+
+// takes reports whether who asks for it wants to hold the token, by no offer.
+func (k Kind) takes() bool { return k == Take || k == TakeOutOfTurn }
 
 // Told is what an answer says.
 type Told string
@@ -32,6 +44,15 @@ const (
 	// ToldFreed: the document said Nobody already when the holder released it.
 	ToldFreed   Told = "freed by hand"
 	ToldUnclear Told = "unclear"
+	// ToldOutOfTurn: it is free, but another's turn.
+	ToldOutOfTurn Told = "out of turn"
+	ToldWaiting   Told = "waiting"
+	ToldLeft      Told = "left"
+	ToldOffered   Told = "offered"
+	ToldDeclined  Told = "declined"
+	ToldConfirm   Told = "to be confirmed"
+	// ToldForced: another's holding was released.
+	ToldForced Told = "forced"
 	// ToldNothing: nothing was done, for whatever reason.
 	ToldNothing Told = "nothing done"
 	// ToldSuperseded: it was changed by hand meanwhile; it may have happened.
@@ -60,7 +81,9 @@ type Answer struct {
 func (a Answer) final() bool { return a.Told != ToldPending && a.Told != ToldLate }
 
 // done reports whether the answer says that the token was taken or released.
-func (a Answer) done() bool { return a.Told == ToldTaken || a.Told == ToldReleased }
+func (a Answer) done() bool {
+	return a.Told == ToldTaken || a.Told == ToldReleased || a.Told == ToldForced
+}
 
 // An Operation is one thing that a person asked for and what came of it.
 type Operation struct {
@@ -71,11 +94,26 @@ type Operation struct {
 	Words string
 	// Room is the channel where it was asked for; its answer is there.
 	Room string
-	// Button is the ID of the holding that a button is about; "" for what was
-	// typed.
-	Button string
-	on     string // the timestamp of the message with the button
-	Asked  time.Time
+	// Envelope is the ID under which Slack told the bot of it.
+	Envelope string
+	// Button is the ID of the holding that a button is about, and Of that of what
+	// it goes back to, which is the Envelope of an earlier operation; "" for what
+	// was typed.
+	Button, Of string
+	// To is to whom a Give offers the token, and Shown whose token a Confirm
+	// releases, by the button.
+	To    Person
+	Shown string
+	// Opened is whether a click opened a form, which is then all that came of it.
+	Opened bool
+	// click is the click that opened the form by whose submission it was asked,
+	// and forms are the submissions of a click's form.
+	click      *Operation
+	forms      []*Operation
+	submission string // its envelope's ID
+	// kept is what a form said that was not taken in.
+	kept  string
+	Asked time.Time
 	// Acked is whether Slack had it acknowledged; Unsent, whether it never
 	// reached the bot.
 	Acked, Unsent bool
@@ -94,8 +132,11 @@ func (o *Operation) final() (Answer, bool) {
 
 func (o *Operation) String() string {
 	s := o.Person.Name + "'s " + string(o.Kind) + " " + o.Words
-	if o.Button != "" {
-		s += " (button of " + o.Button + ")"
+	if o.To.Name != "" {
+		s += "to " + o.To.Name
+	}
+	if o.Button != "" || o.Of != "" {
+		s += " (button of " + o.Button + "/" + o.Of + ")"
 	}
 	return s
 }
@@ -112,6 +153,30 @@ var phrases = []struct {
 	{"so nothing was done", ToldNothing},
 	{"while I was working on your request", ToldSuperseded},
 	{"within two minutes", ToldNothing},
+	{"couldn't do that in time", ToldNothing},
+	{"That offer is over", ToldNothing},
+	{"was released for you already", ToldNothing},
+	{"that you wanted to release is over", ToldConfirm}, // told again, once it was
+	{"the person whom it should go to", ToldNothing},
+	{"The form didn't open as it should", ToldNothing},
+	{"I haven't taken it for you", ToldOutOfTurn},
+	{"and I didn't take it for you", ToldOutOfTurn},
+	{"You are first in line for", ToldWaiting},
+	{"on the waitlist for the deploy token. Nothing was changed", ToldNothing},
+	{"You are no longer on the waitlist", ToldLeft},
+	{"You are number", ToldWaiting},
+	{"You joined it", ToldWaiting},
+	{"You left it", ToldLeft},
+	{"You weren't on it", ToldNothing},
+	{"It is your turn to take the deploy token", ToldWaiting},
+	{"I have offered the deploy token", ToldOffered},
+	{"It was offered to", ToldOffered},
+	{"You have declined the deploy token", ToldDeclined},
+	{"You declined", ToldDeclined},
+	{"Nothing is released before you press the button", ToldConfirm},
+	{"That was to be confirmed", ToldConfirm},
+	{"It was released for", ToldForced},
+	{"You have released the deploy token for", ToldForced},
 	{"about an earlier turn with the deploy token", ToldNothing},
 	{"What you asked that for was over already", ToldNothing},
 	{"being edited all the while", ToldNothing},
@@ -136,30 +201,36 @@ var phrases = []struct {
 	{"You have held the deploy token for", ToldYours},
 	{"You can take it once it is released", ToldHeld},
 	{"Only they can release it", ToldHeld},
+	{"Only they can give it", ToldHeld},
 	{". Nobody held it then", ToldFree},
 	{"held it then, and nothing was changed", ToldHeld},
 	{"has held the deploy token for", ToldHeld},
 	{"holds the deploy token; since when", ToldHeld},
 	{"Nobody holds the deploy token.", ToldFree},
+	{"Nobody holds the deploy token, ", ToldFree},
 	{"I can't tell from the document", ToldUnclear},
 	{"could not be understood then", ToldUnclear},
 	{"Something went wrong on my side", ToldFailed},
+	{"Nothing was changed.", ToldNothing},
 }
 
 var holderNamed = []*regexp.Regexp{
-	regexp.MustCompile(`(?:^|\. )([^.]+?) has held the deploy token for`),
-	regexp.MustCompile(`^(.+?) holds the deploy token; since when`),
+	regexp.MustCompile(`(?:^|\. |¶ )([^.¶]+?) has held the deploy token for`),
+	regexp.MustCompile(`(?:^|¶ )([^¶]+?) holds the deploy token; since when`),
 	regexp.MustCompile(`document says that (.+?) holds the deploy token`),
 	regexp.MustCompile(`^I have asked (.+?) in a direct message`),
 	regexp.MustCompile(`(?:deploy token|released)\. (.+?) held it then, and nothing`),
 }
+
+// paragraph is what stands between two paragraphs, and ¶ what is made of it.
+var paragraph = regexp.MustCompile(`\n\s*\n`)
 
 // unisolate drops what keeps the directions of text apart.
 var unisolate = strings.NewReplacer("\u2068", "", "\u2069", "", "\u2066", "", "\u2067", "")
 
 // understand says what an answer to something of the kind tells.
 func understand(k Kind, at time.Time, text string) Answer {
-	text = strings.Join(strings.Fields(unisolate.Replace(text)), " ")
+	text = strings.Join(strings.Fields(paragraph.ReplaceAllString(unisolate.Replace(text), " ¶ ")), " ")
 	a := Answer{At: at, Told: ToldUnknown, Text: text}
 	said, now, late := strings.Cut(text, "My answer comes late. This is how it is now:")
 	if late {
@@ -177,7 +248,7 @@ func understand(k Kind, at time.Time, text string) Answer {
 		a.Told = ToldNothing
 	}
 	for _, r := range holderNamed {
-		if m := r.FindStringSubmatch(said); m != nil && m[1] != "Someone else" && m[1] != nobody {
+		if m := r.FindStringSubmatch(strings.TrimSpace(said)); m != nil && m[1] != "Someone else" && m[1] != nobody {
 			a.Holder = cmp.Or(a.Holder, m[1])
 		}
 	}

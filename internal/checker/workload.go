@@ -34,6 +34,8 @@ const (
 	// healWithin is how long after the last fault everything must be delivered:
 	// longer than any claim of a process that was killed lasts, and some retries.
 	healWithin = 150 * time.Second
+	// turnLasts is how long the next in line keeps the turn.
+	turnLasts = 4 * time.Second
 	// quiet is how long nothing more may come once everything was.
 	quiet = 2 * time.Second
 )
@@ -70,9 +72,11 @@ type History struct {
 	Operations []*Operation
 	// Writes are the changes of the document, in order.
 	Writes []google.Write
-	// Rows are those of the history below its headers; Messages, the channel's.
+	// Rows are those of the history below its headers; Messages, the channel's, and
+	// Direct those between the bot and a person, by the person's ID.
 	Rows     []Row
 	Messages []slack.Message
+	Direct   map[string][]slack.Message
 	// Disruptions are what went wrong, in order.
 	Disruptions []Disruption
 	// Took is how long it took.
@@ -109,7 +113,7 @@ type team struct {
 
 	mu          sync.Mutex
 	operations  []*Operation
-	rooms       map[string][]*Operation // what was asked for in each, in order
+	direct      map[string]string // the channel of each person's direct message
 	disruptions []Disruption
 	given       int
 	kills       int
@@ -119,7 +123,7 @@ type team struct {
 // Run runs a team until its operations are done and everything that follows of
 // them is delivered, or no more of it comes. An error is one of running it.
 func Run(ctx context.Context, c Config) (*History, error) {
-	t := &team{Config: c, began: time.Now(), rooms: map[string][]*Operation{}}
+	t := &team{Config: c, began: time.Now(), direct: map[string]string{}}
 	defer t.close()
 	if err := t.open(ctx); err != nil {
 		return nil, err
@@ -206,6 +210,11 @@ func (t *team) open(ctx context.Context) error {
 	if err := errors.Join(t.slack.Start(ctx), t.google.Start(ctx), t.kingfisher.Start(ctx)); err != nil {
 		return err
 	}
+	for _, p := range t.people() {
+		if t.direct[p.ID], err = t.slack.OpenDirect(p.ID); err != nil {
+			return err
+		}
+	}
 	t.document, err = t.google.NewDocument(google.DocumentSpec{
 		ID: "document1", Title: "Deploy token",
 		Tabs: []google.TabSpec{google.Tab("Main",
@@ -241,6 +250,7 @@ func (t *team) open(ctx context.Context) error {
 		"KINGFISHER_SSH_KNOCK_ADDRESS=", "KINGFISHER_SSH_IDENTITY_FILE=" + identity,
 		"KINGFISHER_SSH_KNOWN_HOSTS_FILE=" + knownHosts, "SCRAPYD_USERNAME=scrapyd", "SCRAPYD_PASSWORD=sandbox",
 		"STORE_URL=" + t.Store, "HTTP_ADDRESS=127.0.0.1:0",
+		"WAITLIST_TURN=" + turnLasts.String(),
 	}
 	for i := range t.Replicas {
 		r := &replica{binary: t.Binary, env: env, logFile: filepath.Join(t.Dir, fmt.Sprintf("bot-%d.log", i))}
@@ -283,27 +293,31 @@ func (t *team) firstSeen(ctx context.Context) error {
 	return nil
 }
 
+// A mind is what a person knows of how it stands.
+type mind struct {
+	holding bool
+	last    *Operation // whose answer calls for another
+	// confirms are answers that ask for a confirmation and were left at that.
+	confirms []*Operation
+}
+
 // person asks for one thing after the other, until enough was asked for.
 func (t *team) person(ctx context.Context, p Person, r *rand.Rand) error {
-	holding := false
-	var last *Operation
+	var m mind
 	for t.more() {
 		if !pause(ctx, time.Duration(r.IntN(400))*time.Millisecond) {
 			return ctx.Err()
 		}
-		o, err := t.click(ctx, p, last, r)
+		o, err := t.click(ctx, p, &m, r)
 		if err != nil {
 			return err
 		}
 		if o == nil {
-			kind := Take
-			switch {
-			case r.IntN(12) == 0:
-				kind = Status
-			case holding && r.IntN(8) > 0 || !holding && r.IntN(8) == 0:
-				kind = Release
+			o = t.newOperation(p, m.next(r))
+			if o.Kind == Give {
+				others := slices.DeleteFunc(slices.Clone(t.people()), func(other Person) bool { return other == p })
+				o.To = others[r.IntN(len(others))]
 			}
-			o = t.newOperation(p, kind)
 			if err := t.ask(ctx, o); err != nil {
 				return err
 			}
@@ -311,43 +325,204 @@ func (t *team) person(ctx context.Context, p Person, r *rand.Rand) error {
 		if err := t.await(ctx, o, patience); err != nil {
 			return err
 		}
-		last = nil
-		switch a, ok := o.final(); {
-		case !ok:
-		case a.Told == ToldTaken, a.Told == ToldYours:
-			holding, last = true, o
-		case a.Told == ToldHeld:
-			holding, last = false, o
+		m.hear(o)
+		switch {
+		case o.Kind == Give && m.holding:
+			pause(ctx, time.Duration(r.IntN(2000))*time.Millisecond)
+		case m.last != nil && !m.holding:
 			pause(ctx, time.Duration(r.IntN(500))*time.Millisecond)
-		case a.Told != ToldNothing && a.Told != ToldUnclear:
-			holding = false
 		}
 	}
 	return nil
 }
 
-// click presses, now and then, a button of the answer to the last operation; nil
-// where it doesn't.
-func (t *team) click(ctx context.Context, p Person, last *Operation, r *rand.Rand) (*Operation, error) {
-	if last == nil || last.Button != "" || r.IntN(6) > 0 {
+// next is what the person asks for next by a command.
+func (m *mind) next(r *rand.Rand) Kind {
+	held := m.last != nil && !m.holding
+	switch {
+	case r.IntN(12) == 0:
+		return Status
+	case r.IntN(40) == 0:
+		return []Kind{Wait, Leave, Give, Force}[r.IntN(4)]
+	case m.holding && r.IntN(8) > 0:
+		return []Kind{Give, Release}[r.IntN(2)]
+	case !m.holding && r.IntN(8) == 0:
+		return Release
+	case held && r.IntN(4) == 0:
+		return Wait
+	case held && r.IntN(4) == 0:
+		return Force
+	}
+	return Take
+}
+
+// hear is what the person makes of an answer.
+func (m *mind) hear(o *Operation) {
+	m.last = nil
+	switch a, ok := o.final(); {
+	case !ok:
+	case a.Told == ToldTaken, a.Told == ToldYours:
+		m.holding, m.last = true, o
+	case a.Told == ToldHeld, a.Told == ToldOutOfTurn:
+		m.holding, m.last = false, o
+	case a.Told == ToldConfirm:
+		m.last = o
+		m.confirms = append(m.confirms, o)
+	case a.Told == ToldOffered, a.Told == ToldWaiting, a.Told == ToldNothing, a.Told == ToldUnclear:
+	default:
+		m.holding = false
+	}
+}
+
+// click presses, now and then, a button of the answer to the last operation, of
+// one that was left long ago, or of a direct message; nil where it doesn't.
+func (t *team) click(ctx context.Context, p Person, m *mind, r *rand.Rand) (*Operation, error) {
+	last, often := m.last, 6
+	switch {
+	case r.IntN(4) > 0:
+		if o, err := t.answerDirect(ctx, p, r); o != nil || err != nil {
+			return o, err
+		}
+	case len(m.confirms) > 0 && r.IntN(8) == 0:
+		last, often = m.confirms[r.IntN(len(m.confirms))], 1
+	}
+	if last == nil || last.Button != "" || last.Of != "" {
 		return nil, nil
 	}
-	for _, m := range slices.Backward(t.slack.Visible(p.ID, last.Room)) {
-		for _, e := range m.Elements() {
-			kind := Kind(e.ActionID)
-			if m.User != botUser || kind != Release && kind != Ask {
-				continue
+	if last.Kind == Force || last.Kind.takes() && !m.holding {
+		often = min(often, 2)
+	}
+	if r.IntN(often) > 0 {
+		return nil, nil
+	}
+	for _, said := range slices.Backward(t.slack.Visible(p.ID, last.Room)) {
+		elements := said.Elements()
+		if said.User != botUser || len(elements) == 0 {
+			continue
+		}
+		r.Shuffle(len(elements), func(i, j int) { elements[i], elements[j] = elements[j], elements[i] })
+		for _, e := range elements {
+			switch k := Kind(e.ActionID); {
+			case k == Ask && last.Kind == Force && r.IntN(4) > 0:
+			case k == Release, k == Ask, k == TakeOutOfTurn, k == Confirm, k == Take && last.Kind == Wait:
+				return t.press(ctx, p, said, e, r)
 			}
-			o := t.newOperation(p, kind)
-			t.mu.Lock()
-			o.Words, o.Room, o.Button, o.on, o.Asked = "", last.Room, e.Value, m.TS, time.Now()
-			t.rooms[o.Room] = append(t.rooms[o.Room], o)
-			t.mu.Unlock()
-			i, err := t.slack.Click(ctx, p.ID, m.Target(), slack.Action{ID: e.ActionID, Value: e.Value})
-			return o, t.invoked(o, i, err)
 		}
 	}
 	return nil, nil
+}
+
+// answerDirect presses a button of the latest offer or turn that the person was
+// told of, if there is one that they can press.
+func (t *team) answerDirect(ctx context.Context, p Person, r *rand.Rand) (*Operation, error) {
+	said := t.slack.Visible(p.ID, t.direct[p.ID])
+	for _, m := range slices.Backward(said[max(0, len(said)-10):]) {
+		for _, e := range m.Elements() {
+			k := Kind(e.ActionID)
+			if k == Accept && r.IntN(4) > 0 || k == Decline || k == Take && r.IntN(2) == 0 || k == Leave && r.IntN(6) == 0 {
+				return t.press(ctx, p, m, e, r)
+			}
+		}
+	}
+	return nil, nil
+}
+
+// press clicks a button, and fills in the form that it opens, if any.
+func (t *team) press(ctx context.Context, p Person, m slack.Message, e slack.Element, r *rand.Rand) (*Operation, error) {
+	for _, v := range t.slack.Views(p.ID) {
+		_, _ = t.slack.CloseView(ctx, p.ID, v.ID) // one that came late
+	}
+	o := t.newOperation(p, Kind(e.ActionID))
+	t.mu.Lock()
+	o.Words, o.Room = "", m.Channel
+	switch value := strings.TrimSuffix(e.Value, "-"); o.Kind {
+	case Release, Ask:
+		o.Button = value
+	case Confirm:
+		o.Button, o.Of, _ = strings.Cut(value, "/")
+		o.Shown = strings.TrimSuffix(strings.TrimPrefix(e.Text, "Release "), "'s token")
+	default:
+		o.Of = value
+	}
+	o.Asked = time.Now()
+	t.mu.Unlock()
+	i, err := t.slack.Click(ctx, p.ID, m.Target(), slack.Action{ID: e.ActionID, Value: e.Value})
+	if err != nil && ctx.Err() == nil {
+		// The bot has taken the button away meanwhile.
+		i, err = &slack.Invocation{Trouble: "dispatch_failed"}, nil
+	}
+	if err := t.invoked(o, i, err); err != nil || o.Kind != Release || !o.Acked {
+		return o, err
+	}
+	return t.form(ctx, o, r)
+}
+
+// form waits for the form that a click opens, and fills it in: mostly it is
+// submitted once; it may be left, submitted twice at once, or only when the
+// holding has been released otherwise. It returns the operation to wait for.
+func (t *team) form(ctx context.Context, click *Operation, r *rand.Rand) (*Operation, error) {
+	var open []slack.View
+	for until := time.Now().Add(briefly); len(open) == 0 && time.Now().Before(until); open = t.slack.Views(click.Person.ID) {
+		if len(t.answers(click)) > 0 || !pause(ctx, 20*time.Millisecond) {
+			return click, ctx.Err()
+		}
+	}
+	if len(open) == 0 {
+		return click, nil
+	}
+	t.mu.Lock()
+	click.Opened = true
+	t.mu.Unlock()
+	view, p := open[0].ID, click.Person
+	pause(ctx, time.Duration(r.IntN(500))*time.Millisecond)
+	times := 1
+	switch r.IntN(8) {
+	case 0:
+		times = 0
+	case 1:
+		times = 2
+	case 2:
+		o := t.newOperation(p, Release)
+		if err := t.ask(ctx, o); err != nil {
+			return nil, err
+		}
+		if err := t.await(ctx, o, patience); err != nil {
+			return nil, err
+		}
+	}
+	var both errgroup.Group
+	for range times {
+		o := t.newOperation(p, Release)
+		t.mu.Lock()
+		o.Room, o.Button, o.click, o.Envelope, o.Asked = click.Room, click.Button, click, click.Envelope, time.Now()
+		click.forms = append(click.forms, o)
+		t.mu.Unlock()
+		both.Go(func() error {
+			i, err := t.slack.SubmitView(ctx, p.ID, view, map[string][]string{"done": {o.Words}})
+			if err != nil && ctx.Err() == nil {
+				// The other submission has closed the form.
+				i, err = &slack.Invocation{Trouble: "dispatch_failed"}, nil
+			}
+			return t.invoked(o, i, err)
+		})
+	}
+	if err := both.Wait(); err != nil {
+		return nil, err
+	}
+	for _, v := range t.slack.Views(p.ID) {
+		if v.ID == view && times > 0 {
+			t.mu.Lock()
+			for _, why := range v.Errors {
+				click.forms[0].kept = why
+			}
+			t.mu.Unlock()
+		}
+		_, _ = t.slack.CloseView(ctx, p.ID, v.ID)
+	}
+	if times == 0 {
+		return click, nil
+	}
+	return click.forms[times-1], t.await(ctx, click.forms[0], patience)
 }
 
 // more takes one of the operations that remain.
@@ -376,13 +551,18 @@ func (t *team) ask(ctx context.Context, o *Operation) error {
 		return err
 	}
 	t.mu.Lock()
-	t.rooms[o.Room] = append(t.rooms[o.Room], o)
 	o.Asked = time.Now()
-	t.mu.Unlock()
 	said := string(o.Kind)
-	if o.Kind != Status {
+	switch o.Kind {
+	case Status, Leave:
+		o.Words = ""
+	case Give:
+		o.Words = ""
+		said += " @" + o.To.Handle
+	default:
 		said += " " + o.Words
 	}
+	t.mu.Unlock()
 	i, err := t.slack.Slash(ctx, o.Person.ID, o.Room, "/deploy-token", said)
 	return t.invoked(o, i, err)
 }
@@ -394,6 +574,11 @@ func (t *team) invoked(o *Operation, i *slack.Invocation, err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	o.Acked, o.Unsent = i.Acked, i.Trouble == "dispatch_failed"
+	if o.click == nil {
+		o.Envelope = i.EnvelopeID
+	} else {
+		o.submission = i.EnvelopeID
+	}
 	if o.Unsent {
 		t.given--
 	}
@@ -402,6 +587,9 @@ func (t *team) invoked(o *Operation, i *slack.Invocation, err error) error {
 
 // await waits for the operation's answer, for as long as the person would.
 func (t *team) await(ctx context.Context, o *Operation, within time.Duration) error {
+	if o.Opened {
+		return ctx.Err()
+	}
 	if o.Unsent {
 		pause(ctx, 300*time.Millisecond)
 		return ctx.Err()
@@ -424,42 +612,52 @@ func (t *team) await(ctx context.Context, o *Operation, within time.Duration) er
 	}
 }
 
-// answers are what the person was told in the operation's room. Where a button
-// of the first answer there was clicked, what comes after that is about the
-// click, unless it tells the same again: no click is answered so. A click that
-// can't be taken in is told so in place of the answer that it was on, which is
-// known from before.
+// answers are what the person was told in answer to the operation. Those to a
+// form's submission come where the click that opened it is answered: of two
+// submissions, the one that they quote is meant, or that has no answer yet.
 func (t *team) answers(o *Operation) []Answer {
-	said := t.slack.Visible(o.Person.ID, o.Room)
+	said := t.slack.Answers(o.Envelope)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	first, click := t.rooms[o.Room][0], (*Operation)(nil)
-	if len(t.rooms[o.Room]) > 1 {
-		click = t.rooms[o.Room][1]
+	forms := o.forms
+	if o.click != nil {
+		forms = o.click.forms
 	}
-	var toFirst, toClick []Answer
+	var out []Answer
+	if o.kept != "" {
+		out = append(out, understand(o.Kind, o.Asked, o.kept))
+	}
+	answered := map[*Operation]bool{}
 	for _, m := range said {
-		if m.User != botUser {
-			continue
+		to := o
+		if len(forms) > 0 {
+			to = answeredForm(forms, m, answered)
+			answered[to] = true
 		}
-		a := understand(first.Kind, m.At, m.Shown())
-		switch {
-		case click == nil:
-			toFirst = append(toFirst, a)
-		case a.Told == ToldLate && m.TS == click.on:
-			a.At = click.Asked
-			toClick = append(toClick, a)
-			toFirst = append(toFirst, first.Answers[len(first.Answers)-1])
-		case m.At.After(click.Asked) && !slices.ContainsFunc(toFirst, func(e Answer) bool { return e.Told == a.Told }):
-			toClick = append(toClick, understand(click.Kind, m.At, m.Shown()))
-		default:
-			toFirst = append(toFirst, a)
+		if to == o || to == nil && o.click == nil {
+			out = append(out, understand(o.Kind, m.At, m.Shown()))
 		}
 	}
-	if o == click {
-		return toClick
+	return out
+}
+
+// answeredForm is the one of the submissions that the message answers; nil for
+// the click before them.
+func answeredForm(forms []*Operation, m slack.Message, answered map[*Operation]bool) *Operation {
+	if m.At.Before(forms[0].Asked) {
+		return nil
 	}
-	return toFirst
+	for _, f := range forms {
+		if strings.Contains(m.Shown(), f.Words) {
+			return f
+		}
+	}
+	for _, f := range forms {
+		if !answered[f] && !f.Unsent && f.kept == "" {
+			return f
+		}
+	}
+	return forms[len(forms)-1]
 }
 
 // heal ends all faults, and makes the document say Nobody.
@@ -527,7 +725,10 @@ func (t *team) history() *History {
 			h.Rows = append(h.Rows, parseRow(cells))
 		}
 	}
-	h.Messages = t.slack.Messages(channel)
+	h.Messages, h.Direct = t.slack.Messages(channel), map[string][]slack.Message{}
+	for person, at := range t.direct {
+		h.Direct[person] = t.slack.Visible(person, at)
+	}
 	t.mu.Lock()
 	operations := slices.Clone(t.operations)
 	h.Disruptions = slices.Clone(t.disruptions)
@@ -536,14 +737,79 @@ func (t *team) history() *History {
 		if c.Method == "response_url" && c.Fault == slack.FaultLost {
 			h.Disruptions = append(h.Disruptions, Disruption{At: c.At, What: "answer shown and its sender not told", Doubles: true})
 		}
+		if c.Method == "chat.postMessage" && c.Fault == slack.FaultLost {
+			h.Disruptions = append(h.Disruptions, Disruption{At: c.At, What: postLost})
+		}
 	}
 	for _, o := range operations {
+		answers := t.answers(o)
+		t.mu.Lock()
 		c := *o
-		c.Answers = t.answers(o)
+		t.mu.Unlock()
+		c.Answers = append(answers, late(h.Direct[c.Person.ID], &c)...)
 		h.Operations = append(h.Operations, &c)
 	}
+	h.pairForms()
 	return h
 }
+
+// pairForms gives each of two submissions of one form its own answers: what
+// quotes one is that one's; who is told that what they wrote goes into the history
+// is the one whose words stand there; the rest is the other's.
+func (h *History) pairForms() {
+	written := func(o *Operation) bool {
+		return slices.ContainsFunc(h.Rows, func(r Row) bool { return r.Summary == o.Words })
+	}
+	for i, second := range h.Operations {
+		j := slices.IndexFunc(h.Operations[:i], func(o *Operation) bool { return o.click != nil && o.click == second.click })
+		if j < 0 {
+			continue
+		}
+		first := h.Operations[j]
+		done, other := first, second
+		if written(second) && !written(first) {
+			done, other = second, first
+		}
+		all := slices.Concat(first.Answers, second.Answers)
+		slices.SortStableFunc(all, func(a, b Answer) int { return a.At.Compare(b.At) })
+		is := func(t ...Told) bool {
+			return slices.ContainsFunc(all, func(a Answer) bool { return slices.Contains(t, a.Told) })
+		}
+		one := is(ToldFreed, ToldReleased)
+		first.Answers, second.Answers = nil, nil
+		for _, a := range all {
+			to := other
+			switch {
+			case strings.Contains(a.Text, first.Words):
+				to = first
+			case strings.Contains(a.Text, second.Words):
+				to = second
+			case a.Told == ToldFreed, a.Told == ToldReleased, !a.final(), !one && len(done.Answers) == 0:
+				to = done
+			}
+			to.Answers = append(to.Answers, a)
+		}
+	}
+}
+
+// late are the answers that came as direct messages, as they could not be given
+// any more where the operation was asked for.
+func late(direct []slack.Message, o *Operation) []Answer {
+	id := o.Envelope
+	if o.click != nil {
+		id = o.submission
+	}
+	var out []Answer
+	for _, m := range direct {
+		if kind, of, _ := strings.Cut(key(m), ":"); id != "" && of == id && (kind == "answer" || kind == "pending") {
+			out = append(out, understand(o.Kind, m.At, m.Shown()))
+		}
+	}
+	return out
+}
+
+// postLost is what became of a message that was posted, and its sender not told.
+const postLost = "message shown and its sender not told"
 
 // parseRow reads a row; what can't be read is left out.
 func parseRow(cells []string) (r Row) {

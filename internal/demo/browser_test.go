@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -253,10 +254,46 @@ func (p *tab) screenshot() []byte {
 	return png
 }
 
+// keep looks at a part of the page; with -screenshots, it keeps what it sees
+// as a picture of that name.
+func (p *tab) keep(name, element string) {
+	p.t.Helper()
+	p.until(element)
+	box := value[[]float64](p, `(() => {
+		const e = `+element+`;
+		e.scrollIntoView({block: 'center', behavior: 'instant'});
+		const r = e.getBoundingClientRect();
+		return [r.x, r.y, r.width, r.height];
+	})()`)
+	if box[2] < 1 || box[3] < 1 {
+		p.t.Errorf("%s: there is nothing to be seen", name)
+	}
+	if *screenshots {
+		shot, err := chromedp.Call(p.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{
+			Clip: &page.Viewport{X: box[0], Y: box[1], Width: box[2], Height: box[3], Scale: 1},
+		})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.write(name, shot.Data)
+	}
+}
+
 // quote writes a text as JavaScript does.
 func quote(s string) string {
 	b, _ := json.Marshal(s) // of a string, it can't fail
 	return string(b)
+}
+
+// write keeps a picture of docs/images.
+func (p *tab) write(name string, png []byte) {
+	p.t.Helper()
+	if len(png) > 300_000 {
+		p.t.Errorf("%s is %d bytes", name, len(png))
+	}
+	if err := os.WriteFile(filepath.Join("..", "..", "docs", "images", name+".png"), png, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // resize gives the page another size.

@@ -65,6 +65,7 @@ func TestDay(t *testing.T) {
 	p.click(`all('.replies', '1 reply')[0]`)
 	p.until(`thread().includes('Bob still holds the deploy token')`)
 	p.button("Release token", `document.querySelector('.thread')`)
+	p.button("Release token", `document.querySelector('.modal')`) // with nothing filled in
 	p.until(`rows().length === 2 && rows()[1].includes('Bob')`)
 }
 

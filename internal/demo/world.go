@@ -40,8 +40,11 @@ type slashCommand struct {
 
 // commands are those of deploy/slack-app-manifest.yaml.
 var commands = []slashCommand{
-	{"/deploy-token", "Take, release or look at the deploy token", "[take for what | release what was done | status | help]"},
-	{"/kingfisher", "What a deployment to Kingfisher would interrupt", "[busy | help]"},
+	{
+		"/deploy-token", "Take, release, give or wait for the deploy token, or look at it",
+		"[take for what | release what was done | wait | leave | give @person | force-release reason | history | status | help]",
+	},
+	{"/kingfisher", "What a deployment to Kingfisher would interrupt", "[busy | consent | watch | watch free | unwatch | help]"},
 }
 
 const (

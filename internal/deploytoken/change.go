@@ -129,8 +129,12 @@ func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, recor
 		change.CloseIntent, change.Epoch = intent.Operation, intent.Epoch
 	}
 	holding := ""
-	if h := record.Holding; h.Open() && (situation{token: token, record: record}).recorded() {
+	switch h := record.Holding; {
+	case h.Open() && (situation{token: token, record: record}).recorded():
 		holding = h.ID
+	case c.Kind == KindRelease && token.State == Unclear:
+		// Nothing says that it is over: what was written for it isn't lost.
+		holding = c.Holding
 	}
 	if d.end != nil {
 		s.end(&change, record, *d.end, "")
@@ -220,6 +224,17 @@ func (s *Service) tryClose(ctx context.Context, log *slog.Logger, i *Intent, v v
 		end := *h
 		end.Ended, end.EndedByHand, end.Summary = now, true, i.Summary
 		subject = h.ID
+		if i.Force {
+			// Nobody knows whether that came before the name, and its holder didn't
+			// ask for it.
+			end.Summary = ""
+			if h.PersonID != "" {
+				change.Effects = append(change.Effects, Effect{
+					Key: "displaced:" + h.ID, Destination: ToPerson(h.PersonID),
+					Notice: Notice{Kind: NoticeDisplaced, Holding: h.ID, Token: token, At: now},
+				})
+			}
+		}
 		s.end(&change, record, end, "")
 		if !outlived(i, s.ledger.StoreID(), v.reading) {
 			// That name may be gone before it counts as a change by hand.

@@ -179,7 +179,8 @@ const (
 	OutcomeFailed Outcome = "failed"
 
 	// OutcomeOutOfTurn: the token is free, but it is another's turn to take it:
-	// the notice's Matter is that waiter. The asker may take it all the same.
+	// the notice's Matter is that waiter, and Number the asker's position, 0 where
+	// they don't wait. The asker may take it all the same.
 	OutcomeOutOfTurn Outcome = "out-of-turn"
 	// OutcomeBusy: the token is free, but a deployment would interrupt, or might,
 	// what runs on Kingfisher: the notice's Matter is the deployment, with what

@@ -30,6 +30,8 @@ type situation struct {
 	deployment Deployment
 	kingfisher bool
 	look       *look
+	// lapsed is whether the command names a deployment that is over.
+	lapsed bool
 	// zone is that of times in the history.
 	zone *time.Location
 	// quietFor is how long "still working" keeps reminders quiet.
@@ -198,7 +200,14 @@ func decideTakeFree(s situation) decision {
 		if !s.fresh {
 			return decision{step: stepRead}
 		}
-		return decision{step: stepAnswer, outcome: OutcomeOutOfTurn, matter: next.Ref()}
+		_, place := s.record.Matters.Waiter(s.command.PersonID)
+		return decision{step: stepAnswer, outcome: OutcomeOutOfTurn, matter: next.Ref(), number: place}
+	}
+	if s.lapsed {
+		if !s.fresh {
+			return decision{step: stepRead}
+		}
+		return answer(OutcomeEnded)
 	}
 	if !s.kingfisher {
 		return decision{step: stepWrite}

@@ -29,6 +29,15 @@
 //  6. internal/app drains that outbox, in order for each destination, until each
 //     effect is delivered by internal/slackapp or internal/gdoc.
 //
+// What people have going beside the token itself are matters, small records that
+// the ledger keeps whole: a place on the waitlist (Waiter; Service.TakeTurns
+// begins and ends turns), the Offer to hand the token over, the Deployment to
+// Kingfisher with the Questions that ask the owners of what runs there for their
+// consent, the Watch of who wants to be told that it is idle. They change with
+// the rest, in the same Change. Before a take for Kingfisher, Do makes the busy
+// checks; Service.LookAround makes them again while somebody waits for what they
+// find, settles questions, and tells deployers and owners of each other.
+//
 // Service.Watch looks at the document between commands, and makes Changes of
 // what people did by hand. Service.Remind is woken by the schedule.
 // Service.Recover takes up what another process left: it is why a command that

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -367,8 +368,9 @@ func (d *Deployment) warnOwner(h Holding, owner, to string, works []Work, now ti
 		d.Warned = append(slices.Clip(d.Warned), to)
 	}
 	d.inform(to)
-	return Effect{
-		Key: fmt.Sprintf("deploying:%s:%s:%s", h.ID, cmp.Or(owner, "unknown"), to), Destination: to,
-		Notice: Notice{Kind: NoticeDeploying, Holding: h.ID, PersonID: d.PersonID, Name: d.Name, Matter: &ref, Works: works, At: now},
+	n := Notice{Kind: NoticeDeploying, Holding: h.ID, PersonID: d.PersonID, Name: d.Name, Matter: &ref, Works: works, At: now}
+	if !strings.HasPrefix(to, ToPerson("")) {
+		n.Thread = beganKey(h.ID)
 	}
+	return Effect{Key: fmt.Sprintf("deploying:%s:%s:%s", h.ID, cmp.Or(owner, "unknown"), to), Destination: to, Notice: n}
 }

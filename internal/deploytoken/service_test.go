@@ -590,6 +590,22 @@ func TestTakeAndRelease(t *testing.T) {
 		m.expect(m.do(deploytoken.KindTake, bob, ""), deploytoken.OutcomeUnclear)
 		m.says("Nobody Ana")
 	})
+	scenario(t, "the answer to a release that isn't done names the holding", func(m *team) {
+		m.expect(m.do(deploytoken.KindTake, ana, ""), deploytoken.OutcomeTaken)
+		h := m.record().Holding.ID
+		m.delivered()
+		m.paper.edit("Nobody Ana")
+		m.expect(m.do(deploytoken.KindRelease, ana, "upgraded it"), deploytoken.OutcomeUnclear)
+		if n := m.notices("person:" + ana); len(n) != 1 || n[0].Holding != h {
+			m.t.Errorf("unclear: %+v", n)
+		}
+		m.paper.edit("Ana Díaz")
+		m.paper.viewer = true
+		m.expect(m.do(deploytoken.KindRelease, ana, "upgraded it"), deploytoken.OutcomeRefused)
+		if n := m.notices("person:" + ana); len(n) != 1 || n[0].Holding != h {
+			m.t.Errorf("refused: %+v", n)
+		}
+	})
 	scenario(t, "a duplicate does nothing", func(m *team) {
 		c := m.command(deploytoken.KindTake, ana, "")
 		m.run(c)

@@ -129,14 +129,15 @@ func (s *Service) goBack(ctx context.Context, c Command, about *subject) error {
 // situation returns sit with what the command is about.
 func (about subject) situation(sit situation) situation {
 	sit.purpose, sit.asker, sit.other, sit.forbidden = about.purpose, about.asker, about.other, about.forbidden
-	sit.deployment, sit.kingfisher = about.deployment(sit)
+	sit.deployment, sit.kingfisher, sit.lapsed = about.deployment(sit)
 	return sit
 }
 
-// deployment returns the deployment that the command is for, and whether the
-// busy checks come before it: the one that it names, another of the asker's that
-// has not begun, or a new one.
-func (about subject) deployment(sit situation) (Deployment, bool) {
+// deployment returns the deployment that the command is for: the one that it
+// names, another of the asker's that has not begun, or a new one. Checked is
+// whether the busy checks come before it, and lapsed whether it names one that is
+// over, of which the asker saw what it would have interrupted then.
+func (about subject) deployment(sit situation) (_ Deployment, checked, lapsed bool) {
 	c := sit.command
 	fresh := Deployment{ID: c.ID, PersonID: c.PersonID, Purpose: about.purpose, At: sit.now, Takes: c.Kind.takes()}
 	if sit.look != nil {
@@ -175,7 +176,8 @@ func (about subject) deployment(sit situation) (Deployment, bool) {
 	d.OutOfTurn = d.OutOfTurn || c.Kind == KindTakeOutOfTurn
 	d.WithoutPostgres = d.WithoutPostgres || c.Kind == KindTakeWithoutPostgres
 	named := own != nil && about.goesBackTo == own.ID
-	return d, about.checked && (about.kingfisher || named || c.Kind == KindTakeAnyway || c.Kind == KindTakeWithoutPostgres)
+	partly := c.Kind == KindTakeAnyway || c.Kind == KindTakeWithoutPostgres
+	return d, about.checked && (about.kingfisher || named || partly), partly && about.goesBackTo != "" && !named
 }
 
 // names reports whether one of the words stands in the text, case aside.

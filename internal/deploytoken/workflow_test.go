@@ -148,6 +148,16 @@ func TestWaitlist(t *testing.T) {
 			m.t.Errorf("waitlist %+v", w)
 		}
 	})
+	scenario(t, "who lets their turn pass keeps nobody from theirs", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindWait, bob, "")
+		time.Sleep(time.Second)
+		m.do(deploytoken.KindWait, ann, "")
+		m.do(deploytoken.KindRelease, ana, "")
+		time.Sleep(10 * time.Minute)
+		m.expect(m.do(deploytoken.KindTake, zoe, ""), deploytoken.OutcomeOutOfTurn)
+		m.expect(m.do(deploytoken.KindTake, ann, ""), deploytoken.OutcomeTaken)
+	})
 	scenario(t, "freed by hand", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
 		m.do(deploytoken.KindWait, bob, "")
@@ -364,6 +374,25 @@ func TestForce(t *testing.T) {
 		m.expect(confirm(m, bob, h, asked), deploytoken.OutcomeEnded)
 		m.says("Zoe Li")
 	})
+	scenario(t, "it was lost, and someone else's name stands there since", func(m *team) {
+		m.watch()
+		m.paper.edit("Ana Díaz")
+		m.notice()
+		h := m.record().Holding.ID
+		m.expect(m.do(deploytoken.KindForce, bob, "away"), deploytoken.OutcomeConfirm)
+		asked := m.last()
+		m.delivered()
+		m.paper.fault = func(int, paperBatch) paperFault {
+			m.paper.fault = nil
+			return paperFault{first: func() { m.paper.edit("Zoe Li") }, lost: true, err: noAnswer}
+		}
+		m.expect(confirm(m, bob, h, asked), deploytoken.OutcomeSuperseded)
+		m.says("Zoe Li")
+		if e := m.holding(h).Entry(); e.Summary != "changed by hand" || m.holding(h).EndedBy != "" {
+			m.t.Errorf("entry %+v", e)
+		}
+		m.told("channel:C1 retired", "channel:C1 changed", "person:UANA displaced", "person:UBOB answer superseded", "sheet row")
+	})
 	scenario(t, "of nobody's, one's own, without a reason", func(m *team) {
 		m.expect(m.do(deploytoken.KindForce, bob, "x"), deploytoken.OutcomeFree)
 		m.do(deploytoken.KindTake, ana, "")
@@ -438,6 +467,11 @@ func TestTakeForKingfisher(t *testing.T) {
 		}
 		m.do(deploytoken.KindRelease, ana, "")
 		m.told("channel:C1 retired", "channel:C1 released", "person:UANA answer released", "person:UZOE deployed", "sheet row")
+		// The buttons of a report stand for as long as Slack shows it.
+		m.kingfisher.start("scrapyd2", zoe)
+		m.expect(m.about(deploytoken.KindTakeAnyway, ana, dep), deploytoken.OutcomeEnded)
+		m.expect(m.about(deploytoken.KindTakeWithoutPostgres, ana, dep), deploytoken.OutcomeEnded)
+		m.says("Nobody")
 	})
 	scenario(t, "who is asked for the unknown is told of that and of their own", func(m *team) {
 		m.consentGroup = "SDATA"

@@ -232,7 +232,7 @@ func (d teller) elapsed() ([]line, []button) {
 		return []line{{words("That was about an earlier deployment, which is over. Nothing was changed.")}, d.present()}, nil
 	}
 	if h != nil && h.EndedBy != "" && d.Command != nil && h.PersonID == d.Command.PersonID && d.kind() == deploytoken.KindRelease {
-		lines := []line{{words("The deploy token was released for you already, at "), moment(h.Ended), words(". Nothing was changed.")}}
+		lines := []line{{words("The deploy token was released for you already ("), moment(h.Ended), words("). Nothing was changed.")}}
 		if d.Command.Words != "" {
 			lines = append(lines, line{words("You wrote: "), phrase(d.Command.Words)}, line{words("You may add that to the "), d.history(), words(".")})
 		}
@@ -259,7 +259,7 @@ func (d teller) lateAnswer() Message {
 	}
 	verb, what := asked(d.kind())
 	lines := []line{
-		join(line{words("You " + verb + " at "), moment(at), words(what + ". ")}, d.past()),
+		join(line{words("You " + verb + what + " ("), moment(at), words("). ")}, d.past()),
 		{words("My answer comes late. This is how it is now:")},
 	}
 	now, buttons := describe(*d.Now, person, d.At)
@@ -312,7 +312,7 @@ func asked(k deploytoken.Kind) (verb, what string) {
 func (d teller) past() line {
 	switch d.Notice.Outcome {
 	case deploytoken.OutcomeTaken:
-		return line{words("You got it at "), moment(d.Notice.At), words(".")}
+		return line{words("You got it ("), moment(d.Notice.At), words(").")}
 	case deploytoken.OutcomeAlreadyYours:
 		return line{words("You held it already then.")}
 	case deploytoken.OutcomeHeld:

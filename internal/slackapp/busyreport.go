@@ -54,7 +54,7 @@ func lookedAt(r deploytoken.BusyReport) line {
 	if r.At.IsZero() {
 		return nil
 	}
-	l := line{words("Looked at "), moment(r.At)}
+	l := line{words("Last look: "), moment(r.At)}
 	if r.Took > 0 {
 		l = append(l, words(fmt.Sprintf(", in %.1f s", r.Took.Seconds())))
 	}

@@ -398,7 +398,7 @@ func (d teller) said(q *deploytoken.Question) []line {
 	case deploytoken.AnswerAgreed:
 		l := line{who, words(has + " said that "), named(q.By), words(" may go ahead")}
 		if !q.Answered.IsZero() {
-			l = append(l, words(", at "), moment(q.Answered))
+			l = append(l, words(" ("), moment(q.Answered), words(")"))
 		}
 		return []line{append(l, words("."))}
 	case deploytoken.AnswerWait:

@@ -449,9 +449,6 @@ func (in *Inbound) takeDown(ctx context.Context, r request) (fresh bool, why str
 	if why := in.refuses(looking, r); why != "" {
 		return false, why
 	}
-	if in.config.Busy == nil && r.Ask.needsChecks() {
-		return false, noBusyChecks
-	}
 	return in.accept(ctx, r)
 }
 
@@ -617,7 +614,7 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 		in.respond(r, refusal(why))
 		return
 	}
-	if in.config.Busy == nil && r.Ask.needsChecks() {
+	if in.config.Busy == nil && (r.Ask == askBusy || r.Ask == askLook) {
 		in.respond(r, refusal(noBusyChecks))
 		return
 	}

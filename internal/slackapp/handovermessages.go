@@ -40,9 +40,9 @@ func (d teller) offerOver() (Message, bool) {
 	offered := line{named(o.From), words(" offered you the deploy token")}
 	switch o.Result {
 	case deploytoken.OfferAccepted:
-		return say(append(offered, words(", and you accepted, at "), moment(o.Ended), words("."))), true
+		return say(append(offered, words(", and you accepted ("), moment(o.Ended), words(")."))), true
 	case deploytoken.OfferDeclined:
-		return say(append(offered, words(", and you declined, at "), moment(o.Ended), words("."))), true
+		return say(append(offered, words(", and you declined ("), moment(o.Ended), words(")."))), true
 	case deploytoken.OfferWithdrawn:
 		return say(append(offered, words(", then offered it to somebody else instead."))), true
 	}
@@ -77,7 +77,7 @@ func (d teller) handedOver() ([]line, []button) {
 	}
 	lines := []line{d.overTo()}
 	if before := d.Previous; before != nil {
-		lines = append(lines, join(line{holder(before), words(" had held it for " + after(before, d.At))}, summaryOf(before)))
+		lines = append(lines, line{holder(before), words(" had held it for " + after(before, d.At) + ".")})
 	}
 	if h == nil {
 		return lines, nil
@@ -170,7 +170,8 @@ func (d teller) handoverAnswer() ([]line, []button) {
 func (d teller) confirmForce() ([]line, []button) {
 	h := d.Holding
 	if !h.Open() {
-		return append([]line{{words("The holding that you wanted to release is over. Nothing was changed.")}}, d.present()), nil
+		// What the document said when this was decided is over, too.
+		return []line{{words("The holding that you wanted to release is over. Nothing was changed.")}, {words("Who holds the token now stands in the "), d.document(), words(".")}}, nil
 	}
 	command, why := "", ""
 	if d.Command != nil {
@@ -197,7 +198,7 @@ func (d teller) handoverPast() line {
 		}
 		return line{words("It was offered to them.")}
 	case deploytoken.OutcomeHandedOver:
-		return line{words("You got it at "), moment(d.Notice.At), words(".")}
+		return line{words("You got it ("), moment(d.Notice.At), words(").")}
 	case deploytoken.OutcomeDeclined:
 		return line{words("You declined.")}
 	case deploytoken.OutcomeConfirm:

@@ -236,7 +236,7 @@ func (h home) kingfisher(add addFunc) {
 // lastLook tells of the report, and how old it is. Of others' work it tells the
 // owner, the kind and the age.
 func (h home) lastLook() []group {
-	age := line{words("Looked at "), moment(h.report.At), words(", " + duration(h.now.Sub(h.report.At)) + " ago.")}
+	age := line{words("Last look: "), moment(h.report.At), words(", " + duration(h.now.Sub(h.report.At)) + " ago.")}
 	if h.looking {
 		age = append(age, words(" Looking again …"))
 	}

@@ -435,21 +435,6 @@ func TestWorkflowCommands(t *testing.T) {
 	}
 }
 
-// TestNoBusyChecks asks for what needs the busy checks where there are none.
-func TestNoBusyChecks(t *testing.T) {
-	l := runLocal(t, nil)
-	l.connected()
-	person := localPerson(1)
-	for _, text := range []string{"consent", "watch", "busy"} {
-		l.slash(person, "/kingfisher", text)
-		l.sees(person, refusal(noBusyChecks).Text)
-		l.slack.Reload(person)
-	}
-	if got := l.commands.acceptedIDs(); got != "" {
-		t.Errorf("recorded %q", got)
-	}
-}
-
 func TestHome(t *testing.T) {
 	history := &fakeHistory{entries: []deploytoken.Entry{{Name: "Cat Poe", Purpose: "registry", Released: time.Now()}}}
 	checker := newSteppedChecker()
@@ -473,6 +458,9 @@ func TestHome(t *testing.T) {
 		}
 		if c.Kind == deploytoken.KindTake {
 			st.Token, st.Holding = deploytoken.Token{State: deploytoken.Held, Holder: holding.Name}, &holding
+		}
+		if c.Kind == deploytoken.KindRelease {
+			st.Token, st.Holding = freeStatus.Token, nil
 		}
 	}
 	opens := func(who string) {
@@ -501,6 +489,11 @@ func TestHome(t *testing.T) {
 	if c := l.last(3); c.Kind != deploytoken.KindRelease || c.Holding != "h1" || c.Words != "upgrade" || c.ChannelID != "" || c.ResponseURL != "" {
 		t.Errorf("did %+v", c)
 	}
+	home = l.home(person, "Nobody holds the deploy token")
+	l.click(person, home.Target(), takeButton(""))
+	l.last(4)
+	l.home(person, "You have")
+
 	// What can't be done is said there.
 	if err := l.slack.AddFault(local.Fault{Method: "views.open", Kind: local.FaultServerError, Count: 1}); err != nil {
 		t.Fatal(err)

@@ -211,12 +211,12 @@ func (d teller) document() span { return link(d.Link, "Deploy token document") }
 // history is the link to the spreadsheet.
 func (d teller) history() span { return link(d.HistoryLink, "Deploy history") }
 
-// when is " at …" where the message comes so late that it must say when.
+// when is " (…)" where the message comes so late that it must say when.
 func (d teller) when() line {
 	if d.At.Sub(d.Notice.At) < tellAfter {
 		return nil
 	}
-	return line{words(" at "), moment(d.Notice.At)}
+	return line{words(" ("), moment(d.Notice.At), words(")")}
 }
 
 // holder names the holding's holder; it stands in for one that isn't at hand.

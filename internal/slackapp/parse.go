@@ -84,16 +84,6 @@ func (a ask) changes() bool {
 	return false
 }
 
-// needsChecks reports whether the request makes no sense where no busy checks
-// are configured.
-func (a ask) needsChecks() bool {
-	switch a {
-	case askBusy, askLook, askConsent, askWatch:
-		return true
-	}
-	return false
-}
-
 // maxWords bounds what somebody writes after a command, in characters. It ends
 // up in one cell of a spreadsheet and in a message's section.
 const maxWords = 500

@@ -184,10 +184,16 @@ func (d teller) waitlistAnswer() ([]line, []button) {
 				until = line{words(", until "), moment(w.Turn)}
 			}
 		}
+		wait := line{words("Join the waitlist to be told when it is yours.")}
+		place := waitButton()
+		if n := d.Notice.Number; n > 0 {
+			wait = line{words(fmt.Sprintf("You are number %d on the waitlist, and I'll tell you when it is yours.", n))}
+			place = leaveButton()
+		}
 		return []line{
 			join(line{words("The deploy token is free, but it is "), named(name), words("'s turn to take it")}, until, line{words(". I haven't taken it for you.")}),
-			{words("Join the waitlist to be told when it is yours. Take it all the same only if that is all right with them.")},
-		}, []button{waitButton(), takeOutOfTurnButton(d.subject(), name)}
+			append(wait, words(" Take it all the same only if that is all right with them.")),
+		}, []button{place, takeOutOfTurnButton(d.subject(), name)}
 	case deploytoken.OutcomeLeft:
 		return []line{{words("You are no longer on the waitlist for the deploy token.")}}, nil
 	case deploytoken.OutcomeNotWaiting:

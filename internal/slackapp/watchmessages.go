@@ -23,9 +23,9 @@ func (d teller) watched() (Message, bool) {
 		first = line{strong("Kingfisher is idle"), words(": a deployment would interrupt nothing.")}
 	}
 	if when := d.when(); when != nil {
-		first = line{words("Kingfisher was idle"), when[0], when[1], words(".")}
+		first = join(line{words("Kingfisher was idle")}, when, line{words(".")})
 		if w.Free {
-			first = line{words("Kingfisher was idle and the deploy token free"), when[0], when[1], words(".")}
+			first = join(line{words("Kingfisher was idle and the deploy token free")}, when, line{words(".")})
 		}
 	}
 	lines := []line{first}

@@ -288,6 +288,7 @@ func workflowMessages() map[string]Message {
 		"answer-left":                o(deploytoken.OutcomeLeft, deploytoken.KindLeave, nil, nil),
 		"answer-not-waiting":         o(deploytoken.OutcomeNotWaiting, deploytoken.KindLeave, nil, nil),
 		"answer-out-of-turn":         o(deploytoken.OutcomeOutOfTurn, deploytoken.KindTake, nil, freeToken, of(waiter(hasTurn))),
+		"answer-out-of-turn-waiting": o(deploytoken.OutcomeOutOfTurn, deploytoken.KindTake, nil, freeToken, of(waiter(hasTurn)), func(d *deploytoken.Delivery) { d.Notice.Number = 2 }),
 		"answer-free-wait":           o(deploytoken.OutcomeFree, deploytoken.KindWait, nil, freeToken),
 		"answer-offered":             o(deploytoken.OutcomeOffered, deploytoken.KindGive, alice(), heldBy("Alice Ng"), of(offer(""))),
 		"answer-free-give":           o(deploytoken.OutcomeFree, deploytoken.KindGive, nil, freeToken),
@@ -547,6 +548,63 @@ func TestWhatCannotBeUndoneIsConfirmed(t *testing.T) {
 	for _, action := range must {
 		if !found[action] {
 			t.Errorf("no message has the button %s", action)
+		}
+	}
+}
+
+// TestWhatPeopleWroteIsText puts markup into each text that comes of people, in
+// forms, commands and names, and looks for it in the messages.
+func TestWhatPeopleWroteIsText(t *testing.T) {
+	const hostile = "<!channel> <@U0BOB> <https://evil.example|here> *b* &lt;"
+	w := works()
+	for i := range w {
+		w[i].What, w[i].Where, w[i].Note, w[i].Owner = hostile, hostile, hostile, hostile
+	}
+	ask := func(q *deploytoken.Question) { q.By, q.Purpose, q.Name, q.Works = hostile, hostile, hostile, w }
+	answered := func(q *deploytoken.Question) { q.Answerer, q.Why = hostile, hostile }
+	dep := func(d *deploytoken.Deployment) {
+		d.Name, d.Purpose, d.Unknown = hostile, hostile, []string{hostile}
+		for i := range d.Standing {
+			s := &d.Standing[i]
+			s.Name, s.By, s.Why, s.Marks, s.Works = hostile, hostile, hostile, []string{hostile}, w
+		}
+	}
+	offered := offer("")
+	offered.From, offered.To = hostile, hostile
+	said := func(d *deploytoken.Delivery) {
+		d.Notice.Name, d.Notice.Detail, d.Notice.Works = hostile, hostile, w
+	}
+	holding := with(alice(), func(h *deploytoken.Holding) { h.Name, h.Purpose, h.Summary = hostile, hostile, hostile })
+	n := func(k deploytoken.NoticeKind, m deploytoken.Matter) deploytoken.Delivery {
+		return notice(k, holding, toBob, of(m), said)
+	}
+	for name, d := range map[string]deploytoken.Delivery{
+		"a question":    n(deploytoken.NoticeQuestion, question(ask)),
+		"a refusal":     n(deploytoken.NoticeQuestion, question(ask, wait, answered)),
+		"the answers":   n(deploytoken.NoticeConsent, deployment(answers(deploytoken.AnswerWait, deploytoken.AnswerAgreed), dep)),
+		"their news":    n(deploytoken.NoticeConsentNews, deployment(answers(deploytoken.AnswerWait), news(deploytoken.ConsentRefused), dep)),
+		"a deployment":  n(deploytoken.NoticeDeploying, deployment(dep)),
+		"its end":       n(deploytoken.NoticeDeployed, deployment(dep)),
+		"new work":      n(deploytoken.NoticeNewWork, deployment(dep)),
+		"a turn":        n(deploytoken.NoticeTurn, waiter(func(w *deploytoken.Waiter) { w.Name, w.Purpose, w.Turn = hostile, hostile, noon.Add(time.Minute) })),
+		"an offer":      n(deploytoken.NoticeOffered, offered),
+		"a release":     n(deploytoken.NoticeForced, nil),
+		"the channel's": n(deploytoken.NoticeForceReleased, nil),
+	} {
+		m, ok := tellIf(d)
+		if !ok || !strings.Contains(m.Text, "evil.example") {
+			t.Errorf("%s: %q", name, m.Text)
+		}
+		blocks := mustJSON(m.Blocks)
+		for _, markup := range []string{"<!channel", "<https://evil.example|", "\u200b*\u200bb*"} {
+			if strings.Contains(m.Text, markup) {
+				t.Errorf("%s: the text has %s: %s", name, markup, m.Text)
+			}
+		}
+		for _, markup := range []string{`"mrkdwn"`, `"broadcast"`, `"text":"here"`} {
+			if strings.Contains(blocks, markup) {
+				t.Errorf("%s: a block has %s: %s", name, markup, blocks)
+			}
 		}
 	}
 }

@@ -42,8 +42,8 @@ const steps = [
   },
   {
     done: () => false,
-    text: () => html`That is all of it. Now be unkind: write a name into the document by hand, start a spider and ask <code>/kingfisher busy</code>,
-      skip an hour with the token in your hands, kill the bot in the middle of a release.`,
+    text: () => html`That is the heart of it. Try <code>/deploy-token take kingfisher</code> while ${name(2)}’s spider runs, and ask for consent.
+      Then be unkind: write a name into the document by hand, skip an hour with the token in your hands, kill the bot in the middle of a release.`,
   },
 ];
 

@@ -270,6 +270,19 @@ func (s *Server) Delivery(envelopeID string) (Delivery, bool) {
 	return d.Delivery, true
 }
 
+// Answers returns what the app has said through the response URL that came with an envelope, and in its
+// acknowledgement, if the envelope is among the last 10,000: each message as it was then shown, also where
+// it has been replaced since, and at the time of that.
+func (s *Server) Answers(envelopeID string) []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.byEnvelope[envelopeID]
+	if d == nil {
+		return nil
+	}
+	return slices.Clone(d.answers)
+}
+
 // Element is something in blocks that a person can act on.
 type Element struct {
 	BlockID  string `json:"block_id"`

@@ -86,7 +86,7 @@ func (s *Server) Slash(ctx context.Context, user, channel, command, text string)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if inv.Trouble == "" && inv.Payload != nil {
-		if err := s.answerSlash(c, user, strings.TrimSpace(command+" "+text), inv.Payload); err != nil {
+		if err := s.answerSlash(c, user, strings.TrimSpace(command+" "+text), inv); err != nil {
 			s.log.Warn("the acknowledgement of a slash command could not be shown", "error", err)
 			inv.Trouble = "invalid_command_response"
 		}
@@ -121,8 +121,8 @@ func (s *Server) typed(command, text string) (string, error) {
 }
 
 // answerSlash shows what an acknowledgement says.
-func (s *Server) answerSlash(c *channel, user, typed string, payload json.RawMessage) error {
-	v, err := decodeJSON(payload)
+func (s *Server) answerSlash(c *channel, user, typed string, inv *Invocation) error {
+	v, err := decodeJSON(inv.Payload)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (s *Server) answerSlash(c *channel, user, typed string, payload json.RawMes
 		s.post(c, Message{User: user, Text: typed})
 	}
 	if !message.empty() {
-		s.say(c, user, args, message)
+		s.byEnvelope[inv.EnvelopeID].answered(s.cfg.Clock(), *s.say(c, user, args, message))
 	}
 	return nil
 }

@@ -325,6 +325,14 @@ func TestResponseURLOfAButton(t *testing.T) {
 		if seen[n-1].Text != "after" || seen[n-1].TS != on.TS || (seen[n-1].EphemeralTo == alice) != c.ephemeral {
 			t.Errorf("%s: the replaced message is %+v", c.method, seen[n-1])
 		}
+		if earlier := seen[n-1].Earlier; earlier == nil || earlier.Text != "before" || earlier.Earlier != nil {
+			t.Errorf("%s: before, it was %+v", c.method, earlier)
+		}
+		sent := s.Deliveries()
+		answers := s.Answers(sent[len(sent)-1].EnvelopeID)
+		if len(answers) != 2 || answers[0].Text != "beside" || answers[1].Text != "after" || answers[1].At.Before(answers[0].At) {
+			t.Errorf("%s: the answers are %+v", c.method, answers)
+		}
 		respond(t, url, body{"delete_original": true})
 		if seen := s.Visible(alice, general); len(seen) != n || seen[n-1].Text != "beside" {
 			t.Errorf("%s: after deleting they see %+v", c.method, seen)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"time"
 )
 
 // serveResponseURL takes what the app says to a response URL. Slack answers text/plain "ok".
@@ -87,11 +88,19 @@ func (s *Server) respond(r *http.Request) error {
 				m.Metadata = v.metadata
 			}
 		}
-		s.replace(c, i, m)
+		u.delivery.answered(s.cfg.Clock(), *s.replace(c, i, m))
 		return nil
 	}
-	s.say(c, u.user, args, v)
+	u.delivery.answered(s.cfg.Clock(), *s.say(c, u.user, args, v))
 	return nil
+}
+
+// answered keeps what the app has said in answer to an envelope.
+func (d *delivery) answered(at time.Time, m Message) {
+	if d != nil {
+		m.At = at
+		d.answers = append(d.answers, m)
+	}
 }
 
 // use counts one use of the URL.
@@ -103,7 +112,7 @@ func (u *responseURL) use() {
 }
 
 // say posts what the app answers a person with: for them alone, unless it says in_channel.
-func (s *Server) say(c *channel, user string, args arguments, v content) {
+func (s *Server) say(c *channel, user string, args arguments, v content) *Message {
 	m := Message{User: s.cfg.App.UserID, BotID: s.cfg.App.BotID, Text: v.text, Blocks: v.blocks, EphemeralTo: user}
 	if args.str("response_type") == "in_channel" {
 		m.EphemeralTo, m.Metadata = "", v.metadata
@@ -111,5 +120,5 @@ func (s *Server) say(c *channel, user string, args arguments, v content) {
 	if thread, err := c.threadOf(args.str("thread_ts")); err == nil {
 		m.ThreadTS = thread
 	}
-	s.post(c, m)
+	return s.post(c, m)
 }

@@ -83,6 +83,7 @@ type delivery struct {
 	sent    time.Time     // real time of the last sending
 	acked   chan struct{} // closed by the first acknowledgement
 	payload json.RawMessage
+	answers []Message
 }
 
 // envelope is what goes over the wire.

@@ -53,6 +53,9 @@ type Message struct {
 	EditedTS    string          `json:"edited_ts,omitempty"`
 	At          time.Time       `json:"at"` // by the server's clock
 	Broadcast   bool            `json:"reply_broadcast,omitempty"`
+
+	// Earlier is the message as it stood before it was last replaced; nil where it never was.
+	Earlier *Message `json:"-"`
 }
 
 // View is a modal or an App Home, as Slack keeps it.
@@ -252,7 +255,7 @@ func (s *Server) post(c *channel, m Message) *Message {
 // replace puts m where the message with its ts stood. s.mu is held.
 func (s *Server) replace(c *channel, i int, m Message) *Message {
 	c.messages = slices.Clone(c.messages)
-	c.messages[i] = &m
+	m.Earlier, c.messages[i] = c.messages[i], &m
 	s.notify(Change{Kind: "message_changed", Channel: c.ID, TS: m.TS, User: m.EphemeralTo})
 	return &m
 }
