@@ -299,12 +299,10 @@ func TestFormsOfOthers(t *testing.T) {
 	l.connected()
 	person := localPerson(1)
 	l.commands.draft = theirs(person, "")
-	message := l.post(releaseButton("h1"), askToWaitButton("q1"))
-	for _, b := range []button{releaseButton("h1"), askToWaitButton("q1")} {
-		l.click(person, message, b)
-		l.sees(person, refusal(refusedPerson).Text)
-		l.slack.Reload(person) // which takes what only they saw away
-	}
+	message := l.post(releaseButton("h1"))
+	l.click(person, message, releaseButton("h1"))
+	l.sees(person, refusal(refusedPerson).Text)
+	l.slack.Reload(person) // which takes what only they saw away
 	if open := l.forms(person); len(open) != 0 {
 		t.Errorf("opened %+v", open)
 	}
@@ -318,6 +316,21 @@ func TestFormsOfOthers(t *testing.T) {
 	}
 	if got := l.commands.acceptedIDs(); got != "" {
 		t.Errorf("recorded %q", got)
+	}
+}
+
+// TestWaitFormOfTheAsked has somebody use the form of a question who may not use
+// the bot: they may have been asked.
+func TestWaitFormOfTheAsked(t *testing.T) {
+	l := runLocal(t, func(_ *local.Config, in *InboundConfig) {
+		in.Members = memberFunc(func(context.Context, string) (bool, error) { return false, nil })
+	})
+	l.connected()
+	person := localPerson(1)
+	l.click(person, l.post(askToWaitButton("q1")), askToWaitButton("q1"))
+	l.submit(person, l.form(person), nil)
+	if c := l.last(1); c.Kind != deploytoken.KindAskToWait || c.Subject != "q1" {
+		t.Errorf("did %+v", c)
 	}
 }
 
