@@ -224,28 +224,8 @@ func lookedAround(s situation, free bool) decision {
 			settle(q)
 		}
 	}
-	for _, w := range s.record.Matters.Watches {
-		idle := len(blocking(r, w.WithoutPostgres)) == 0 && len(unknowns(r, w.WithoutPostgres)) == 0
-		switch {
-		case idle && (free || !w.Free):
-			w.Ended, w.Result = s.now, WatchSeen
-			d.watched(w, NoticeWatched, s)
-		case !w.Until.After(s.now):
-			w.Ended, w.Result = s.now, WatchLapsed
-			d.watched(w, NoticeWatchEnded, s)
-		}
-	}
+	d.tellWatchers(s, free)
 	return d
-}
-
-func (d *decision) watched(w Watch, kind NoticeKind, s situation) {
-	ref := w.Ref()
-	n := Notice{Kind: kind, PersonID: w.PersonID, Matter: &ref, At: s.now}
-	if h := s.record.Holding; h.Open() && h.PersonID != w.PersonID {
-		n.Token = &Token{State: Held, Holder: h.Name}
-	}
-	d.put = append(d.put, &w)
-	d.effects = append(d.effects, Effect{Key: "watched:" + w.ID, Destination: ToPerson(w.PersonID), Notice: n})
 }
 
 // auditOf are the events for what the effects tell people, edits aside.
@@ -257,14 +237,6 @@ func auditOf(effects []Effect, now time.Time) []AuditEvent {
 		}
 	}
 	return events
-}
-
-// gone reports whether the work has ended by the report: it is not there any
-// more, and its check was made in full.
-func gone(w Work, r BusyReport, running map[string]bool) bool {
-	return !running[w.ID] && slices.ContainsFunc(r.Checks, func(c CheckResult) bool {
-		return c.Check == w.Check && (c.State == Idle || c.State == Busy) && !c.Partial
-	})
 }
 
 // update takes in what the report says of what the question asks about, and
@@ -282,31 +254,6 @@ func (q *Question) update(r BusyReport, running map[string]bool, now time.Time) 
 		}
 	}
 	return left == 0 || q.Answer == AnswerWait && !q.Until.After(now)
-}
-
-// outlived takes in what has ended of what stood in the way of a deployment that
-// is under way.
-func (d Deployment) outlived(r BusyReport, running map[string]bool, now time.Time) Deployment {
-	d.Standing = slices.Clone(d.Standing)
-	for i := range d.Standing {
-		s := &d.Standing[i]
-		s.Works = slices.Clone(s.Works)
-		for j := range s.Works {
-			if w := &s.Works[j]; w.Ended.IsZero() && gone(*w, r, running) {
-				w.Ended = now
-			}
-		}
-	}
-	return d
-}
-
-// standsDifferently reports whether there is something new to tell of the
-// standings.
-func standsDifferently(a, b Deployment) bool {
-	return !slices.EqualFunc(a.Standing, b.Standing, func(a, b Standing) bool {
-		return a.OwnerID == b.OwnerID && a.Answer == b.Answer && a.Until.Equal(b.Until) && a.Why == b.Why &&
-			slices.EqualFunc(a.Works, b.Works, func(a, b Work) bool { return a.ID == b.ID && a.Ended.IsZero() == b.Ended.IsZero() })
-	}) || !slices.Equal(a.Unknown, b.Unknown)
 }
 
 // warn tells the holder of what was started during their deployment, and each

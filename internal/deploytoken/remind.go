@@ -60,6 +60,9 @@ func (s *Service) remindOnce(ctx context.Context, quietUntil time.Time) error {
 	}
 	if forgotten(h, now, s.quietFor) {
 		for _, w := range record.Matters.Waiters {
+			if may, err := s.inForceGroup(ctx, w.PersonID); err == nil && !may {
+				continue // it is not theirs to release
+			}
 			ref := w.Ref()
 			change.Effects = append(change.Effects, Effect{
 				Key: "forgotten:" + h.ID + ":" + w.PersonID, Destination: ToPerson(w.PersonID),
@@ -111,4 +114,10 @@ func (s *Service) atWork(ctx context.Context, person string) bool {
 	}
 	p, err := s.person(ctx, person)
 	return err != nil || p.Zone == nil || s.workingHours(s.clock().In(p.Zone))
+}
+
+// decidePrefer decides KindPrefer.
+func decidePrefer(s situation) decision {
+	p := Preference{PersonID: s.command.PersonID, Direct: s.command.Subject == RemindDirectly}
+	return decision{step: stepAnswer, outcome: OutcomePreferred, matter: p.Ref(), put: []Matter{&p}}
 }

@@ -78,9 +78,9 @@ func (s *Service) about(ctx context.Context, c Command) (about subject, problem,
 		about.other.Name = CleanName(about.other.Name)
 	case KindForce, KindForceConfirmed:
 		about.asker = CleanName(look(c.PersonID).Name)
-		if problem == nil && s.forceGroup != "" {
-			group, err := s.directory.Group(ctx, s.forceGroup)
-			if problem = err; err == nil && !slices.ContainsFunc(group, func(p Person) bool { return p.ID == c.PersonID }) {
+		if problem == nil {
+			may, err := s.inForceGroup(ctx, c.PersonID)
+			if problem = err; err == nil && !may {
 				about.forbidden = "Releasing somebody else's token is for a user group that you are not in. Ask somebody who is, or press Ask to release."
 			}
 		}
@@ -90,6 +90,18 @@ func (s *Service) about(ctx context.Context, c Command) (about subject, problem,
 		}
 	}
 	return about, problem, nil
+}
+
+// inForceGroup reports whether the person may release another's holding.
+// Errors: ErrUnavailable, ErrMisconfigured.
+func (s *Service) inForceGroup(ctx context.Context, person string) (bool, error) {
+	if s.forceGroup == "" {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	group, err := s.directory.Group(ctx, s.forceGroup)
+	return slices.ContainsFunc(group, func(p Person) bool { return p.ID == person }), err
 }
 
 // goBack takes over what was said of what the command goes back to: a

@@ -695,6 +695,7 @@ func TestConsent(t *testing.T) {
 		m.kingfisher.start("tmux1", "")
 		ask(m)
 		m.told("channel:C1 question", "person:UANA consent", "person:UANA answer consent-asked")
+		m.expect(m.about(deploytoken.KindAgree, ana, question(m, "")), deploytoken.OutcomeRefused)
 		m.expect(m.about(deploytoken.KindAgree, zoe, question(m, "")), deploytoken.OutcomeAnswered)
 
 		m.consentGroup = "SDATA"
@@ -1074,6 +1075,23 @@ func TestRemindersThatKnow(t *testing.T) {
 		time.Sleep(time.Hour)
 		remind(m)
 		m.told("channel:C1 reminder")
+	})
+	scenario(t, "what seems forgotten is offered to those only who may release it", func(m *team) {
+		m.forceGroup = "SFORCE"
+		m.Service = m.service()
+		m.do(deploytoken.KindTake, ana, "")
+		m.do(deploytoken.KindWait, bob, "")
+		m.do(deploytoken.KindWait, ann, "")
+		for range 6 {
+			time.Sleep(time.Hour)
+			remind(m)
+		}
+		if n := m.notices("person:" + ann); len(n) == 0 || n[len(n)-1].Kind != deploytoken.NoticeForgotten {
+			m.t.Errorf("who may release it is told %+v", n)
+		}
+		if n := m.notices("person:" + bob); len(n) == 0 || n[len(n)-1].Kind == deploytoken.NoticeForgotten {
+			m.t.Errorf("who may not release it is told %+v", n)
+		}
 	})
 	scenario(t, "what seems forgotten is offered to those who wait, once", func(m *team) {
 		m.do(deploytoken.KindTake, ana, "")
