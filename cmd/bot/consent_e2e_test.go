@@ -205,7 +205,7 @@ func TestConsent(t *testing.T) {
 	w.told(t, chidi, 1, "", "Bob Ray", "'s deployment to Kingfisher is over")
 	w.ends(t, honduras)
 	w.ends(t, panama)
-	w.skip(time.Minute + time.Second)
+	w.skip(15*time.Minute + time.Second)
 	offers(t, w.becomes(t, chidi, second, "All of it has ended by itself"))
 	w.spider(t, "chidi", "honduras_portal")
 	w.types(t, bob, "/deploy-token", "take kingfisher: a fix", "I haven't taken the deploy token yet", "honduras_portal")
