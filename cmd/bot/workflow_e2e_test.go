@@ -137,7 +137,7 @@ func (w *world) awaits(t testing.TB, what string, list func() []slack.Message, f
 	return found
 }
 
-// answers does something, and returns what the person is then told, in a new
+// hears does something, and returns what the person is then told, in a new
 // message that only they see or in the place of an older one, that holds all
 // parts.
 func (w *world) hears(t testing.TB, user string, do func(), parts ...string) slack.Message {
