@@ -44,13 +44,14 @@ func (s *Store) Record(ctx context.Context, document string) (deploytoken.Record
 	err := s.look(ctx, "read what is known of the document", func(t *tx) error {
 		r = deploytoken.Record{}
 		var observed int64
-		var intent int
+		var intent, matters int
 		err := t.row(`
 			SELECT seq, last_name, observed, unclear,
 				(SELECT COUNT(*) FROM intent WHERE intent.document = d.document),
-				(SELECT COUNT(*) FROM outbox WHERE outbox.document = d.document AND destination = $2 AND done = 0)
+				(SELECT COUNT(*) FROM outbox WHERE outbox.document = d.document AND destination = $2 AND done = 0),
+				(SELECT COUNT(*) FROM matter WHERE matter.document = d.document AND ended = 0)
 			FROM document d WHERE d.document = $1`, document, deploytoken.ToSheet).
-			Scan(&r.Seq, &r.LastName, &observed, &r.Unclear, &intent, &r.PendingRows)
+			Scan(&r.Seq, &r.LastName, &observed, &r.Unclear, &intent, &r.PendingRows, &matters)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -61,7 +62,9 @@ func (s *Store) Record(ctx context.Context, document string) (deploytoken.Record
 		if r.Holding, err = scanHolding(t.row(selectHolding+` WHERE document = $1 AND ended = 0`, document)); err != nil {
 			return err
 		}
-		r.Matters, err = t.openMatters(document)
+		if matters > 0 {
+			r.Matters, err = t.openMatters(document)
+		}
 		return err
 	})
 	return r, err
