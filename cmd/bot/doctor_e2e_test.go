@@ -645,10 +645,7 @@ func TestDoctorBesideABot(t *testing.T) {
 	b = w.serve(t)
 	listens = strings.TrimPrefix(b.address, "http://")
 	w.config["HTTP_ADDRESS"] = listens
-	eventually(t, "the bot to be ready", func() bool {
-		code, _ := b.get(t, "/readyz")
-		return code == http.StatusOK
-	})
+	b.isReady(t)
 	envelopes := len(w.slack.Deliveries())
 	for range 3 {
 		d, text = w.doctor(t)

@@ -231,12 +231,6 @@ func TestSlackAway(t *testing.T) {
 	says(t, w.slash(t, ana, "/deploy-token", "release"), "released")
 }
 
-// isReady waits until the bot says that it is ready.
-func (b *bot) isReady(t *testing.T) {
-	t.Helper()
-	eventually(t, "readiness", func() bool { code, _ := b.get(t, "/readyz"); return code == 200 })
-}
-
 // TestGoogleAway: a bot that can't reach Google waits for it at the start, and
 // later answers so, leaving nothing half done.
 func TestGoogleAway(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 func TestHealth(t *testing.T) {
 	w := newWorld(t)
 	b := w.serve(t)
+	b.isReady(t)
 	address := strings.TrimPrefix(b.address, "http://")
 	if status, out, errs := w.bot(t, "health", "--address", address); status != 0 || !strings.Contains(out, `"slack":"ok"`) {
 		t.Errorf("of a bot that is ready: %d %q %q", status, out, errs)

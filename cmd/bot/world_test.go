@@ -290,6 +290,13 @@ func (b *bot) wait(t testing.TB) int {
 	}
 }
 
+// isReady waits until the bot says of its health that it is ready. Its log says
+// so once the document can be read, which may be before it was.
+func (b *bot) isReady(t testing.TB) {
+	t.Helper()
+	eventually(t, "readiness", func() bool { code, _ := b.get(t, "/readyz"); return code == http.StatusOK })
+}
+
 func (b *bot) get(t testing.TB, path string) (int, string) {
 	t.Helper()
 	answer, err := http.Get(b.address + path)
