@@ -398,6 +398,21 @@ func TestManyWait(t *testing.T) {
 	b.stop(t)
 }
 
+// TestUnreachable: who wanted something of another is told that Slack doesn't
+// take the message.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t)
+	b := w.serve(t)
+	w.types(t, ana, "/deploy-token", "take the registry", "You hold the deploy token now")
+	if err := w.slack.AddFault(slack.Fault{Method: "conversations.open", Kind: slack.FaultError, Error: "user_disabled", Count: 1}); err != nil {
+		t.Fatal(err)
+	}
+	w.types(t, ana, "/deploy-token", "give @bob", "I have offered the deploy token to", "Bob Ray")
+	w.told(t, ana, 1, "release", "I could not offer the deploy token to", "Bob Ray", "user_disabled", "You hold it still")
+	b.stop(t)
+}
+
 // TestGive: the token is handed over by one write of the document, once the
 // other accepts.
 func TestGive(t *testing.T) {

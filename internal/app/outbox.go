@@ -223,6 +223,10 @@ func (d *drainer) next(ctx context.Context, stop <-chan struct{}, destination st
 	if errors.Is(err, deploytoken.ErrUndeliverable) || personal && d.clock().Sub(first.Inserted) > personalFor {
 		log.Error("given up", "error", err)
 		when = time.Time{}
+		gone := deploytoken.Effect{Key: first.Key, Destination: destination, Notice: first.Notice}
+		if untold, ok := gone.Untold(deploytoken.Explain(err), d.clock()); ok {
+			follow = append(follow, untold)
+		}
 	} else {
 		log.Warn("not delivered", "again", when, "error", err)
 	}

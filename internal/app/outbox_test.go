@@ -253,6 +253,23 @@ func TestDelivery(t *testing.T) {
 			}
 		})
 	})
+	t.Run("who wants something of another is told that it can't be sent", func(t *testing.T) {
+		const question, untold = "question:1", "untold:question:1"
+		b := &board{fault: func(key string, n int) (bool, error) {
+			if key == question {
+				return false, fmt.Errorf("%w: gone", deploytoken.ErrUndeliverable)
+			}
+			return true, nil
+		}}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(deploytoken.Effect{Key: question, Destination: deploytoken.ToPerson("U0ANN"),
+				Notice: deploytoken.Notice{Kind: deploytoken.NoticeQuestion, PersonID: "U0DEE"}})
+			pass(time.Minute)
+			if posts, _ := b.seen(); !slices.Equal(posts, []string{untold}) || b.last.Destination != deploytoken.ToPerson("U0DEE") || b.last.Notice.PersonID != "U0ANN" {
+				t.Errorf("posts %v, the last %+v", posts, b.last)
+			}
+		})
+	})
 	t.Run("a message of before the start is looked for, from when it may have been posted", func(t *testing.T) {
 		b := &board{began: time.Hour}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {

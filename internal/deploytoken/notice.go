@@ -1,6 +1,9 @@
 package deploytoken
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A NoticeKind is what a notice tells of.
 type NoticeKind string
@@ -88,6 +91,10 @@ const (
 	// NoticeNewWork tells the holder of Holding what has been started on
 	// Kingfisher meanwhile: Works.
 	NoticeNewWork NoticeKind = "new-work"
+	// NoticeUntold tells a person that what they wanted to be asked of another,
+	// PersonID, could not be sent: Detail is why. Matter is the Offer or the
+	// Question; without one, Holding was to be released.
+	NoticeUntold NoticeKind = "untold"
 	// NoticeWatched tells a person that what they waited for is so: Matter is the
 	// Watch.
 	NoticeWatched NoticeKind = "watched"
@@ -169,6 +176,26 @@ type Effect struct {
 	NotBefore time.Time
 	// Notice is what it tells.
 	Notice Notice
+}
+
+// Untold is the effect that tells whoever wanted something of another that e,
+// which was to ask for it, can't be delivered, and why. It returns false where
+// e asks nothing of anyone.
+func (e Effect) Untold(why string, now time.Time) (Effect, bool) {
+	n := e.Notice
+	switch n.Kind {
+	case NoticeAsked, NoticeOffered, NoticeQuestion:
+	default:
+		return Effect{}, false
+	}
+	of, personal := strings.CutPrefix(e.Destination, ToPerson(""))
+	if !personal || n.Edits != "" || n.PersonID == "" || n.PersonID == of {
+		return Effect{}, false
+	}
+	return Effect{
+		Key: "untold:" + e.Key, Destination: ToPerson(n.PersonID),
+		Notice: Notice{Kind: NoticeUntold, Holding: n.Holding, PersonID: of, Matter: n.Matter, Detail: why, At: now},
+	}, true
 }
 
 // A Receipt says where a message stands once it was delivered.

@@ -175,6 +175,8 @@ func (d teller) message() (Message, bool) {
 		return d.offerAnswered()
 	case deploytoken.NoticeForced:
 		return d.forced(), true
+	case deploytoken.NoticeUntold:
+		return d.untold()
 	case deploytoken.NoticeLooking:
 		return d.looking(), true
 	case deploytoken.NoticeQuestion:
@@ -386,6 +388,33 @@ func (d teller) asked() Message {
 		append(line{words("You have held it for " + after(h, d.At))}, purposeOf(h)...),
 		{words("If you are done, press "), strong("Release token"), words(", or type "), code("/deploy-token release"), words(" and what you did. If you aren't, please tell them when you expect to be.")},
 	}}}, []button{releaseButton(h.ID)})
+}
+
+// untold tells whoever wanted something of another that those could not be asked.
+func (d teller) untold() (Message, bool) {
+	lines := func(ask string, them span, then string) []line {
+		return []line{{words("I could not " + ask + " "), them, words(".")}, prose(d.Notice.Detail), {words(then)}}
+	}
+	switch m := d.Matter.(type) {
+	case *deploytoken.Offer:
+		if m == nil || !m.Ended.IsZero() || !d.Holding.Open() {
+			return Message{}, false
+		}
+		return compose([]group{{lines: lines("offer the deploy token to", named(m.To), "You hold it still. If you are done, release it, or offer it to somebody else.")}},
+			[]button{releaseButton(d.Holding.ID)}), true
+	case *deploytoken.Question:
+		// Of those who are asked for an unknown owner, another one will answer.
+		if m == nil || !m.Settled.IsZero() || m.OwnerID != d.Notice.PersonID {
+			return Message{}, false
+		}
+		l := lines("ask whether you may interrupt the work on Kingfisher of", named(m.Name), "Please ask them another way.")
+		l[2] = append(l[2], words(" If the work is somebody else's, whoever runs this bot can correct that in its configuration ("), code("kingfisher.people"), words(")."))
+		return say(l...), true
+	}
+	if d.Notice.Matter != nil || !d.Holding.Open() {
+		return Message{}, false
+	}
+	return say(lines("pass on your request for the deploy token to", holder(d.Holding), "Please ask them another way.")...), true
 }
 
 // displaced tells a holder that the document names them no longer.

@@ -179,7 +179,7 @@ func matterOfNotice(k deploytoken.NoticeKind) deploytoken.Matter {
 	switch k {
 	case deploytoken.NoticeTurn, deploytoken.NoticeTurnOver:
 		return waiter(hasTurn)
-	case deploytoken.NoticeOffered:
+	case deploytoken.NoticeOffered, deploytoken.NoticeUntold:
 		return offer("")
 	case deploytoken.NoticeOfferOver, deploytoken.NoticeOfferAnswered:
 		return offer(deploytoken.OfferDeclined)
@@ -211,6 +211,10 @@ func editing(d *deploytoken.Delivery)   { d.Notice.Edits = "first" }
 func byCarol(d *deploytoken.Delivery)   { d.Notice.PersonID, d.Notice.Name = "U0CAROL", "Carol Wu" }
 func withWorks(d *deploytoken.Delivery) { d.Notice.Works = works() }
 func because(d *deploytoken.Delivery)   { d.Notice.Detail = "She is on holiday, and *the site* is down." }
+func unreached(d *deploytoken.Delivery) {
+	d.Notice.PersonID = "U0BOB"
+	d.Notice.Detail = "Cannot send a direct message: no such person can be reached in Slack (user_disabled)."
+}
 func saying(text string) func(*deploytoken.Delivery) {
 	return func(d *deploytoken.Delivery) { d.Command.Words = text }
 }
@@ -359,6 +363,9 @@ func workflowMessages() map[string]Message {
 		"forced":                    n(deploytoken.NoticeForced, with(alice(), forced), byCarol, because, toAlice),
 		"retired-forced":            n(deploytoken.NoticeRetired, with(alice(), forced)),
 		"reminder-direct":           n(deploytoken.NoticeReminder, alice(), toAlice),
+		"untold-question":           n(deploytoken.NoticeUntold, nil, toAlice, unreached, of(question())),
+		"untold-offer":              n(deploytoken.NoticeUntold, alice(), toAlice, unreached, of(offer(""))),
+		"untold-request":            n(deploytoken.NoticeUntold, bobs(), toAlice, unreached, of(nil)),
 		"looking":                   n(deploytoken.NoticeLooking, nil),
 		"looking-consent":           n(deploytoken.NoticeLooking, nil, func(d *deploytoken.Delivery) { d.Command = command(deploytoken.KindConsent) }),
 		"question-owner":            n(deploytoken.NoticeQuestion, nil, toBob),
