@@ -59,7 +59,8 @@ type Intent struct {
 
 // A Record is what the ledger knows of one document.
 type Record struct {
-	// Seq changes with every change of the record, PendingRows aside.
+	// Seq changes with every change of the record, PendingRows aside, and with
+	// nothing else.
 	Seq int64
 	// Holding is the one that lasts; nil for none.
 	Holding *Holding

@@ -22,7 +22,7 @@ func (s *Store) OpenIntent(ctx context.Context, i deploytoken.Intent, seq int64,
 		return deploytoken.Intent{}, fmt.Errorf("encoding the intent: %w", err)
 	}
 	err = s.change(ctx, "record what it is about to write", func(t *tx) error {
-		now, err := t.advance(i.Document)
+		before, _, err := t.advance(i.Document, true)
 		if err != nil {
 			return err
 		}
@@ -33,7 +33,7 @@ func (s *Store) OpenIntent(ctx context.Context, i deploytoken.Intent, seq int64,
 		if open > 0 {
 			return deploytoken.ErrIntentOpen
 		}
-		if now-1 != seq {
+		if before != seq {
 			return deploytoken.ErrStale
 		}
 		// The command is kept as long as the intent, and locked against being

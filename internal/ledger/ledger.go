@@ -8,7 +8,8 @@
 // at once:
 //
 //   - Whatever changes the record of a document first increments its sequence
-//     number, so that such transactions wait for each other.
+//     number, so that such transactions wait for each other. What ends a command
+//     and changes nothing waits too, but leaves the number.
 //   - The effects of one destination are numbered by a counter of its own, so
 //     that the order of numbers is the order of commits.
 //   - Claims and leases carry their owner, and end by the database's clock:

@@ -28,6 +28,7 @@ var behaviours = []struct {
 	{"a document nobody spoke of has an empty record", testEmptyRecord},
 	{"holdings begin, change and end", testHoldings},
 	{"a change decided on an old record is refused", testStale},
+	{"commands that end without a change make nobody decide again", testRefusalsApart},
 	{"a change is made whole or not at all", testAllOrNothing},
 	{"an intent is refused where it may not be opened", testOpenIntentRefused},
 	{"an intent comes back as it was kept", testIntentRoundTrip},
@@ -1194,7 +1195,7 @@ func testContext(t *testing.T, url string) {
 	wg.Go(func() {
 		// PostgreSQL breaks it off if it takes too long.
 		_ = other.change(context.Background(), "hold the document", func(tx *tx) error {
-			_, err := tx.advance(doc)
+			_, _, err := tx.advance(doc, true)
 			close(held)
 			<-finish
 			return err
@@ -1210,6 +1211,51 @@ func testContext(t *testing.T, url string) {
 	wantErr(t, err, deploytoken.ErrUnavailable)
 	// Reading doesn't wait for who writes.
 	equal(t, "seq", record(t, s).Seq, int64(1))
+}
+
+// testRefusalsApart: commands that end without a change of the record keep
+// nobody from writing who has decided on it; each is an audited decision still.
+func testRefusalsApart(t *testing.T, url string) {
+	s, other := open(t, url, "a"), open(t, url, "b")
+	ctx := t.Context()
+	accept(t, s, "e1")
+	commit(t, s, deploytoken.Change{Observed: start})
+	seq := record(t, s).Seq
+	var wg sync.WaitGroup
+	for i := range 16 {
+		s := []*Store{s, other}[i%2]
+		id := fmt.Sprint("refused-", i)
+		accept(t, s, id)
+		wg.Go(func() {
+			c := change(deploytoken.Change{Finish: id, Outcome: deploytoken.OutcomeHeld, Effects: []deploytoken.Effect{effect("answer:"+id, deploytoken.ToPerson("U1"))}})
+			c.Audit = []deploytoken.AuditEvent{{At: start, Event: "held", Command: id}, {At: start, Event: "asked", Command: id}}
+			if err := s.Commit(ctx, c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	equal(t, "seq", record(t, s).Seq, seq)
+	_, err := s.OpenIntent(ctx, deploytoken.Intent{Document: doc, Operation: "op", Command: "e1"}, seq, time.Minute)
+	check(t, err)
+	equal(t, "seq", record(t, s).Seq, seq+1)
+
+	records, err := s.Audit(ctx, AuditFilter{})
+	check(t, err)
+	decisions := map[int64]string{}
+	for _, r := range records {
+		if c, known := decisions[r.Seq]; known && c != r.Command {
+			t.Errorf("the decisions about %s and %s have one number", c, r.Command)
+		}
+		decisions[r.Seq] = r.Command
+	}
+	equal(t, "decisions", len(decisions), 16)
+
+	// Where it says so, such a decision does hold for one record only.
+	late := change(deploytoken.Change{IfSeq: seq, Effects: []deploytoken.Effect{effect("late", channel)}})
+	wantErr(t, s.Commit(ctx, late), deploytoken.ErrStale)
+	late.IfSeq = seq + 1
+	check(t, s.Commit(ctx, late))
 }
 
 func testEverythingAtOnce(t *testing.T, url string) {

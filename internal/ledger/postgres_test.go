@@ -127,7 +127,7 @@ func testStopped(t *testing.T, server *ledgertest.Postgres) {
 	held, goOn, stopped := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
 		stopped <- a.change(context.Background(), "stop in the middle", func(tx *tx) error {
-			if _, err := tx.advance(doc); err != nil {
+			if _, _, err := tx.advance(doc, true); err != nil {
 				return err
 			}
 			close(held)

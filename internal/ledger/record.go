@@ -151,16 +151,15 @@ func (s *Store) Commit(ctx context.Context, c deploytoken.Change) error {
 		return err
 	}
 	return s.change(ctx, "record the change", func(t *tx) error {
-		seq, err := t.advance(c.Document)
+		before, after, err := t.advance(c.Document, alters(c))
 		if err != nil {
 			return err
 		}
-		if c.IfSeq >= 0 && seq-1 != c.IfSeq {
+		if c.IfSeq >= 0 && before != c.IfSeq {
 			return deploytoken.ErrStale
 		}
-		if c.SeqAfter >= seq {
-			seq = c.SeqAfter + 1
-			if _, err := t.exec(`UPDATE document SET seq = $1 WHERE document = $2`, seq, c.Document); err != nil {
+		if c.SeqAfter >= after {
+			if _, err := t.exec(`UPDATE document SET seq = $1 WHERE document = $2`, c.SeqAfter+1, c.Document); err != nil {
 				return err
 			}
 		}
@@ -224,15 +223,7 @@ func (s *Store) Commit(ctx context.Context, c deploytoken.Change) error {
 		if err := t.insertEffects(c.Document, c.Effects, c.At); err != nil {
 			return err
 		}
-		for i, a := range c.Audit {
-			if _, err := t.exec(`
-				INSERT INTO audit (document, seq, part, at, event, command, holding, person, detail)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-				c.Document, seq, i, millis(a.At), a.Event, a.Command, a.Holding, a.Person, text(a.Detail)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return t.insertAudit(c.Document, c.Audit)
 	})
 }
 
@@ -262,14 +253,45 @@ func checkChange(c deploytoken.Change) error {
 	return nil
 }
 
-// advance increments the document's sequence number and returns it. From then
-// on, every other change of the document waits for this transaction.
-func (t *tx) advance(document string) (seq int64, err error) {
+// alters reports whether the change is one of the record. What only ends a
+// command, as its refusal does, is none: it must not make those decide again who
+// write.
+func alters(c deploytoken.Change) bool {
+	return c.CloseIntent != "" || c.End != nil || c.Begin != nil || c.Means != "" || c.Update != nil ||
+		!c.Observed.IsZero() || c.SeqAfter > 0 || c.SetUnclear != nil || len(c.Put) > 0
+}
+
+// advance increments the document's sequence number, if it is to be altered, and
+// returns it as it was and as it is. From then on, every other change of the
+// document waits for this transaction.
+func (t *tx) advance(document string, alter bool) (before, after int64, err error) {
+	by := int64(bit(alter))
 	err = t.row(`
-		INSERT INTO document (document, seq, last_name, observed, unclear) VALUES ($1, 1, '', 0, '')
-		ON CONFLICT (document) DO UPDATE SET seq = document.seq + 1
-		RETURNING seq`, document).Scan(&seq)
-	return seq, err
+		INSERT INTO document (document, seq, last_name, observed, unclear) VALUES ($1, $2, '', 0, '')
+		ON CONFLICT (document) DO UPDATE SET seq = document.seq + $2
+		RETURNING seq`, document, by).Scan(&after)
+	return after - by, after, err
+}
+
+// insertAudit keeps the events of one decision, which are numbered by the
+// document's decisions. The transaction must have the document to itself.
+func (t *tx) insertAudit(document string, events []deploytoken.AuditEvent) error {
+	if len(events) == 0 {
+		return nil
+	}
+	var seq int64
+	if err := t.row(`SELECT COALESCE(MAX(seq), 0) + 1 FROM audit WHERE document = $1`, document).Scan(&seq); err != nil {
+		return err
+	}
+	for i, e := range events {
+		if _, err := t.exec(`
+			INSERT INTO audit (document, seq, part, at, event, command, holding, person, detail)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			document, seq, i, millis(e.At), e.Event, e.Command, e.Holding, e.Person, text(e.Detail)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tx) insertHolding(document string, h *deploytoken.Holding) error {
