@@ -21,6 +21,9 @@ func demoCommand(stdout, stderr *os.File, env func(string) (string, bool)) *cobr
 	}
 	address := c.Flags().String("address", "127.0.0.1:8080", "where to serve the page: `host:port` on the loopback interface")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if _, _, err := hostAndPort(*address); err != nil {
+			return err
+		}
 		log, err := newLog(stderr, "info")
 		if err != nil {
 			return err

@@ -326,7 +326,7 @@ func TestUnavailableStart(t *testing.T) {
 func TestUsage(t *testing.T) {
 	w := newWorld(t)
 	for _, args := range [][]string{{"sereve"}, {"serve", "--confg", "x"}, {"busy", "--without", "cpu"}, {"status", "extra"}, {"serve", "--log-level", "loud"},
-		{"help", "sereve"}, {"help", "config", "shema"}, {"completion", "fsh"}, {"completion", "bash", "extra"}, {"preflight", "a", "b"}} {
+		{"audit", "--limit", "x"}, {"demo", "--address", "here"}, {"help", "sereve"}, {"help", "config", "shema"}, {"completion", "fsh"}, {"completion", "bash", "extra"}, {"preflight", "a", "b"}} {
 		status, out, stderr := w.bot(t, args...)
 		if status != 2 || strings.Count(stderr, "\n") != 1 || out != "" {
 			t.Errorf("%v: status %d: %s%s", args, status, out, stderr)
@@ -337,7 +337,10 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%v: status %d: %s%s", args, status, out, stderr)
 		}
 	}
-	if _, _, stderr := w.bot(t, "config", "shema"); stderr != "bot: config: unknown command or argument \"shema\". See “bot help”.\n" {
+	if _, _, stderr := w.bot(t, "config", "shema"); stderr != "bot: config: unknown command or argument \"shema\". See “bot help config”.\n" {
+		t.Error(stderr)
+	}
+	if _, _, stderr := w.bot(t, "audit", "--limit", "x"); stderr != "bot: --limit: \"x\" is not a whole number. See “bot help audit”.\n" {
 		t.Error(stderr)
 	}
 }

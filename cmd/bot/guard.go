@@ -22,7 +22,7 @@ const exitNotHeld = 5 // bot guard: the token is not, or no longer, held
 func guardCommand(stderr *os.File, env func(string) (string, bool)) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "guard --as NAME [flags] -- COMMAND …",
-		Short: "Run a command only while somebody holds the token",
+		Short: "Run a command only if you hold the token",
 		Long: `guard runs COMMAND if the Deploy token document says that NAME holds the token, and watches the document meanwhile. It only reads the document; it needs no Slack token and no store.
 
 NAME must be the holder's full name as the document has it, case and white space aside.
@@ -37,6 +37,7 @@ Signals are passed on, and the exit status is COMMAND's: 128 and the signal's nu
   5    NAME doesn't hold the token, the document is unclear, or the token was lost (--strict)
   126  COMMAND can't be executed
   127  COMMAND wasn't found
+
 Where the status is guard's own, a line on standard error that begins with “bot” says why.`,
 		Example: `  bot guard --config bot.yaml --as "Ana Díaz" -- ./run.py 'docs' state.apply
   bot guard --config bot.yaml --as "Ana Díaz" --strict --busy --without postgres -- ./run.py 'kingfisher' state.apply`,

@@ -33,9 +33,9 @@ func healthCommand(stdout io.Writer, env func(string) (string, bool)) *cobra.Com
 	}
 	address := c.Flags().String("address", preset, "the `host:port` of the bot's http.address; HTTP_ADDRESS, where that is set")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		host, port, err := net.SplitHostPort(*address)
+		host, port, err := hostAndPort(*address)
 		if err != nil {
-			return usageError{fmt.Errorf("--address: %q is not a host and port; write it as host:port", *address)}
+			return err
 		}
 		// Where it listens at all of the machine's addresses, so it does at this
 		// one. A container may have no file that tells what localhost is.
@@ -50,6 +50,15 @@ func healthCommand(stdout io.Writer, env func(string) (string, bool)) *cobra.Com
 		return health(ctx, stdout, "http://"+net.JoinHostPort(host, port)+"/readyz")
 	}
 	return c
+}
+
+// hostAndPort reads what --address was given.
+func hostAndPort(address string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(address)
+	if err != nil {
+		return "", "", usageError{fmt.Errorf("--address: %q is not a host and port; write it as host:port", address)}
+	}
+	return host, port, nil
 }
 
 // health asks for the bot's readiness, and fails with what it answers where that

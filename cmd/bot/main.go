@@ -19,6 +19,7 @@ import (
 	_ "time/tzdata" // the configured time zone must be there on any machine
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/open-contracting/deploytoken/internal/app"
@@ -49,6 +50,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
+	program = cmp.Or(program, invoked(os.Args[0]))
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, os.LookupEnv))
 }
 
@@ -56,7 +58,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr *os.File, env func(string) (string, bool)) int {
 	root := command(stdout, stderr, env)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	var status exit
 	var usage usageError
 	switch {
@@ -65,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File, env func(s
 	case errors.As(err, &status):
 		return int(status)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %s. See “%s help”.\n", program, usage, program)
+		fmt.Fprintf(stderr, "%s: %s. See “%s help%s”.\n", program, usage, program, topic(c))
 		return exitUsage
 	}
 	for line := range strings.Lines(err.Error()) {
@@ -74,11 +76,19 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File, env func(s
 	return exitFailed
 }
 
+// topic is what to ask the help about for a mistake in the use of c.
+func topic(c *cobra.Command) string {
+	if c.Name() == "help" {
+		return ""
+	}
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name())
+}
+
 func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Command {
 	root := &cobra.Command{
 		Use:           program,
 		Short:         "The deploy token, in Slack",
-		Long:          "bot answers for the deploy token in Slack: one person at a time may change any server, the one named in the Deploy token document.",
+		Long:          program + " answers for the deploy token in Slack: one person at a time may change any server, the one named in the Deploy token document.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
@@ -88,7 +98,7 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{plainly(err)} })
 	root.AddCommand(
 		serveCommand(stdout, stderr, env),
 		statusCommand(stdout, env),
@@ -131,6 +141,19 @@ func strict(root *cobra.Command) {
 	}
 }
 
+// plainly says in plain words what is wrong with a flag's value.
+func plainly(err error) error {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	wanted := map[string]string{"int": "a whole number", "bool": "true or false"}[invalid.GetFlag().Value.Type()]
+	if wanted == "" {
+		return err
+	}
+	return fmt.Errorf("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), wanted)
+}
+
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return unknownArgument(c, args[0])
@@ -159,7 +182,7 @@ func serveCommand(stdout, stderr *os.File, env func(string) (string, bool)) *cob
 		Args:  noArguments,
 	}
 	load := configFlag(c, config.Serve, env)
-	level := c.Flags().String("log-level", "info", "log what is at least this: `debug`, info, warn, error")
+	level := c.Flags().String("log-level", "info", "log what is at least of this `level`: debug, info, warn, error")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		log, err := newLog(stderr, *level)
 		if err != nil {

@@ -3,16 +3,30 @@ package main
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 )
 
-// program is what the program calls itself. Packages, which install it as
-// deploytoken, set it so with the linker: -X main.program=deploytoken.
-var program = "bot"
+// program is what the program calls itself: what it was started as, unless the
+// linker says so: -X main.program=deploytoken, as releases have it.
+var program string
+
+// invoked is the name that the program was started by.
+func invoked(arg0 string) string {
+	name := strings.TrimSuffix(filepath.Base(arg0), ".exe")
+	if !ordinary.MatchString(name) {
+		return "bot"
+	}
+	return name
+}
+
+// ordinary is a program's name that needs no quoting.
+var ordinary = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,40}$`)
 
 // example finds a command of the program in a text that helps.
 var example = regexp.MustCompile(`\bbot( [a-z]|”)`)

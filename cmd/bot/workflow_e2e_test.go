@@ -409,7 +409,7 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.types(t, ana, "/deploy-token", "give @bob", "I have offered the deploy token to", "Bob Ray")
-	w.told(t, ana, 1, "release", "I could not offer the deploy token to", "Bob Ray", "user_disabled", "You hold it still")
+	w.told(t, ana, 1, "release", "I could not offer the deploy token to", "Bob Ray", "their Slack account is deactivated", "You hold it still")
 	b.stop(t)
 }
 

@@ -38,9 +38,9 @@ type NotIdleError struct{ Report deploytoken.BusyReport }
 // Error says that Kingfisher is busy, or may be.
 func (e *NotIdleError) Error() string {
 	if e.Report.State() == deploytoken.Busy {
-		return "Kingfisher is busy, so nothing was run"
+		return "Kingfisher is busy, so nothing was run: ask the owners, by /kingfisher consent in Slack, or leave out by --without what your deployment doesn't interrupt"
 	}
-	return "it is unknown whether Kingfisher is busy, so nothing was run"
+	return "it is unknown whether Kingfisher is busy, so nothing was run: mend what the checks say, or leave out by --without what your deployment doesn't interrupt"
 }
 
 // Guard runs the command while the named person holds the token, and returns

@@ -266,14 +266,14 @@ func TestWhatEachCommandNeeds(t *testing.T) {
 	}{
 		{"serve with all", Serve, required, nil},
 		{"serve with nothing", Serve, none, []string{
-			"slack.channel: missing: set SLACK_CHANNEL to a channel's ID, such as C0123456789",
-			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document",
-			"google.spreadsheet: missing: set GOOGLE_SPREADSHEET to the ID or link of a Google spreadsheet",
+			"slack.channel: missing: set SLACK_CHANNEL to a channel's ID, such as C0123456789, or name a file that has it with --config",
+			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document, or name a file that has it with --config",
+			"google.spreadsheet: missing: set GOOGLE_SPREADSHEET to the ID or link of a Google spreadsheet, or name a file that has it with --config",
 			"SLACK_BOT_TOKEN: missing: set it to a bot token, which begins with xoxb-, or SLACK_BOT_TOKEN_FILE to the path of a file that holds it",
 			"SLACK_APP_TOKEN: missing: set it to an app-level token, which begins with xapp-, or SLACK_APP_TOKEN_FILE to the path of a file that holds it",
 		}},
 		{"doctor as serve", Doctor, required.without("GOOGLE_SPREADSHEET"), []string{
-			"google.spreadsheet: missing: set GOOGLE_SPREADSHEET to the ID or link of a Google spreadsheet",
+			"google.spreadsheet: missing: set GOOGLE_SPREADSHEET to the ID or link of a Google spreadsheet, or name a file that has it with --config",
 		}},
 		{"busy", Busy, kingfisher, nil},
 		{"busy without Kingfisher", Busy, required, []string{
@@ -281,17 +281,17 @@ func TestWhatEachCommandNeeds(t *testing.T) {
 		}},
 		{"status", Status, document, nil},
 		{"status without the document", Status, kingfisher, []string{
-			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document",
+			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document, or name a file that has it with --config",
 		}},
 		{"guard", Guard, document, nil},
 		{"guard without the document", Guard, none, []string{
-			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document",
+			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document, or name a file that has it with --config",
 		}},
 		{"guard opens no store", Guard, document.with("STORE_URL_FILE", "/nowhere"), nil},
 		{"guard with busy checks", GuardBusy, document.with("KINGFISHER_SSH_USER", "bot", "SLACK_BOT_TOKEN_FILE", "/nowhere"), nil},
 		{"guard with busy checks without anything", GuardBusy, none, []string{
 			"kingfisher: missing: add the section, if only as kingfisher: {}, or set one of its variables, such as KINGFISHER_SSH_ADDRESS",
-			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document",
+			"google.document: missing: set GOOGLE_DOCUMENT to the ID or link of a Google document, or name a file that has it with --config",
 		}},
 		{"preflight", Preflight, none, nil},
 		{"show", Show, none, nil},

@@ -342,7 +342,7 @@ func (l *loader) demand() {
 		case k.path == "":
 			l.mistake(0, "", k.variable, fmt.Sprintf("missing: set it to %s, or %s_FILE to the path of a file that holds it", k.want, k.variable))
 		case l.path == "":
-			l.mistake(0, "", k.path, fmt.Sprintf("missing: set %s to %s", k.variable, k.want))
+			l.mistake(0, "", k.path, fmt.Sprintf("missing: set %s to %s, or name a file that has it with --config", k.variable, k.want))
 		default:
 			l.mistake(0, l.path, k.path, fmt.Sprintf("missing: give %s here or in %s", k.want, k.variable))
 		}

@@ -100,14 +100,14 @@ func Run(ctx context.Context, c Config) (err error) {
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, fmt.Errorf("--address: %q is not host:port: %w", address, err)
+		return nil, fmt.Errorf("--address: %q is not a host and port; write it as host:port", address)
 	}
 	if !isLoopback(host) {
 		return nil, fmt.Errorf("--address: %q is not on the loopback interface, such as 127.0.0.1:8080: the demo is for this machine alone", address)
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("--address: can't listen on %s: %w. Another program may use that port; choose another, or 0 for any", address, err)
+		return nil, fmt.Errorf("--address: can't listen on %s: %w. Another program may use that port: try --address 127.0.0.1:0, which takes any that is free", address, err)
 	}
 	return l, nil
 }

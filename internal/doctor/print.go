@@ -74,7 +74,11 @@ func (p *Printer) Summary(r Report) {
 		parts = append(parts, fmt.Sprintf("%d failed", failed))
 	}
 	if warnings > 0 {
-		parts = append(parts, fmt.Sprintf("%d to mind", warnings))
+		noun := "warnings"
+		if warnings == 1 {
+			noun = "warning"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s", warnings, noun))
 	}
 	if skipped > 0 {
 		parts = append(parts, fmt.Sprintf("%d not tried", skipped))

@@ -81,7 +81,11 @@ func (k *checkout) isRepository(ctx context.Context) bool {
 	inside, err := k.local(ctx, "rev-parse", "--is-inside-work-tree")
 	switch {
 	case err != nil && strings.Contains(err.Error(), "not a git repository"):
-		k.problem(NoRepository, nil, clone, "this is not a Git repository")
+		remedy := clone
+		if k.main {
+			remedy = "run this in the deploy checkout, or name its folder"
+		}
+		k.problem(NoRepository, nil, remedy, "this is not a Git repository")
 		return false
 	case err != nil:
 		k.problem(NoRepository, nil, "see what "+k.command+" status says", "git refuses to read it: %s", err)

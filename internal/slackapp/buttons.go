@@ -117,7 +117,7 @@ func takeAnywayButton(subject string) button {
 		action: actionTakeAnyway, label: "Take anyway", value: orElse(subject, noValue), style: slack.StyleDanger,
 		confirm: &confirm{
 			title: "Take the token without consent?",
-			text:  "A deployment would interrupt, or may interrupt, what others run on Kingfisher. Every owner is told at once, and it is recorded that they did not agree.",
+			text:  "A deployment would interrupt, or may interrupt, what others run on Kingfisher. Every owner is told at once, and it is recorded that you took it without consent.",
 			yes:   "Take anyway", no: "Don't",
 		},
 	}

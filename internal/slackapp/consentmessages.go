@@ -290,7 +290,7 @@ func (d teller) busy(dep *deploytoken.Deployment) ([]group, []button) {
 		can = append(can, "leave PostgreSQL out, if your deployment doesn't restart it")
 	}
 	buttons = append(buttons, takeAnywayButton(dep.ID))
-	anyway := " If you take the token anyway, every owner is told at once, and the Deploy history says that they did not agree."
+	anyway := " If you take the token anyway, every owner is told at once, and the Deploy history says that you took it without consent, and what each of them had answered."
 	if len(dep.Standing) == 0 && r.State() == deploytoken.Unknown {
 		anyway = " If you take the token anyway, the Deploy history says so."
 	}
@@ -471,6 +471,9 @@ func (d teller) consent() (Message, bool) {
 	var last []line
 	if dep.Ended.IsZero() && !handedOver {
 		last = unknowns(dep)
+		if open > 0 && waits == 0 && dep.Holding == "" {
+			last = append(last, line{words("If you can't wait for them, type "), code("/deploy-token take"), words(" and what it is for: you can then take the token anyway.")})
+		}
 		if dep.Holding != "" {
 			last = append(last, line{words("You have taken the deploy token for it.")})
 		}

@@ -10,12 +10,8 @@ func helpMessage(command string) Message {
 // notUnderstood says that text, said to the command, isn't understood, and what
 // would be.
 func notUnderstood(command, text string) Message {
-	said := command
-	if text != "" {
-		said += " " + text
-	}
 	return compose([]group{
-		{lines: []line{{words("I don't understand "), code(deploytoken.CleanLine(said, 200)), words(". Nothing was done.")}}},
+		{lines: []line{{words("I don't understand "), code(deploytoken.CleanLine(command+" "+text, 200)), words(". Nothing was done.")}}},
 		usage(command),
 	}, nil)
 }

@@ -293,7 +293,7 @@ func (h home) reminders(add addFunc) {
 		}
 	}
 	add("Reminders", compose(
-		[]group{{lines: []line{{words("While you hold the token for long, I remind you " + now + ".")}}}},
+		[]group{{lines: []line{{words("When you have held the token for long, I remind you " + now + ".")}}}},
 		[]button{preferButton(other)},
 	).Blocks...)
 }

@@ -121,7 +121,7 @@ func messages() map[string]Message {
 		"help-deploy-token":   helpMessage(commandToken),
 		"help-kingfisher":     helpMessage(commandKingfisher),
 		"not-understood":      notUnderstood(commandToken, "grab `it` *now*"),
-		"not-understood-none": notUnderstood(commandKingfisher, ""),
+		"not-understood-busy": notUnderstood(commandKingfisher, "busy now"),
 		"refusal":             refusal("I could not take that in in time. Look at `/deploy-token status`, then try again."),
 
 		"answer-taken":               tell(o(deploytoken.OutcomeTaken, deploytoken.KindTake, with(alice(), func(h *deploytoken.Holding) { h.Since = ago(time.Second) }), nil)),

@@ -140,8 +140,17 @@ var badToken = map[string]string{
 // was asked for may have been done.
 var passing = []string{"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited"}
 
-// unreachable are Slack's errors for a person whom no message can reach.
-var unreachable = []string{"user_not_found", "users_not_found", "user_disabled", "user_not_visible", "cannot_dm_bot", "account_disabled", "messages_tab_disabled"}
+// unreachable are Slack's errors for a person whom no message can reach, and what
+// each means.
+var unreachable = map[string]string{
+	"user_not_found":        "Slack knows no such person",
+	"users_not_found":       "Slack knows no such person",
+	"user_disabled":         "their Slack account is deactivated",
+	"account_disabled":      "their Slack account is deactivated",
+	"user_not_visible":      "Slack doesn't show them to the bot",
+	"cannot_dm_bot":         "they are a bot",
+	"messages_tab_disabled": "the app's settings in Slack, under App Home, turn its messages off",
+}
 
 // badMessage are Slack's errors for a message that it will never take as it is.
 var badMessage = []string{"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "no_text", "invalid_metadata_format", "metadata_too_large", "invalid_arguments", "invalid_form_data", "edit_window_closed", "cant_update_message", "thread_not_found"}
@@ -192,6 +201,7 @@ func fault(err error, doing string, writes bool) error {
 // refused completes f by the error that Slack gave as its answer.
 func refused(f *deploytoken.Fault, e slack.SlackErrorResponse, doing string, writes bool) {
 	why, tokenBad := badToken[e.Err]
+	whyNot, nobody := unreachable[e.Err]
 	switch {
 	case tokenBad:
 		f.Kind = deploytoken.ErrMisconfigured
@@ -212,9 +222,9 @@ func refused(f *deploytoken.Fault, e slack.SlackErrorResponse, doing string, wri
 			f.Kind = deploytoken.ErrUnavailable
 		}
 		f.Message = fmt.Sprintf("Cannot %s just now: Slack is having trouble.", doing)
-	case slices.Contains(unreachable, e.Err):
+	case nobody:
 		f.Kind = deploytoken.ErrUndeliverable
-		f.Message = fmt.Sprintf("Cannot %s: no such person can be reached in Slack (%s).", doing, e.Err)
+		f.Message = fmt.Sprintf("Cannot %s: %s.", doing, whyNot)
 	case writes && slices.Contains(badMessage, e.Err):
 		f.Kind = deploytoken.ErrUndeliverable
 		f.Message = fmt.Sprintf("Cannot %s: Slack does not take the message (%s).", doing, e.Err)

@@ -213,7 +213,7 @@ func withWorks(d *deploytoken.Delivery) { d.Notice.Works = works() }
 func because(d *deploytoken.Delivery)   { d.Notice.Detail = "She is on holiday, and *the site* is down." }
 func unreached(d *deploytoken.Delivery) {
 	d.Notice.PersonID = "U0BOB"
-	d.Notice.Detail = "Cannot send a direct message: no such person can be reached in Slack (user_disabled)."
+	d.Notice.Detail = "Cannot send a direct message: their Slack account is deactivated."
 }
 func saying(text string) func(*deploytoken.Delivery) {
 	return func(d *deploytoken.Delivery) { d.Command.Words = text }

@@ -46,7 +46,7 @@ function person(p) {
 }
 
 function trouble() {
-  if (!ui.connected) return html`<p>The demo doesn’t answer: it may have ended. Start it again with <code>bot demo</code>.</p>`;
+  if (!ui.connected) return html`<p>The demo doesn’t answer: it may have ended. Start it again as you did, in the terminal.</p>`;
   if (!ui.trouble) return nothing;
   return html`<p>${ui.trouble} <button type="button" class="close" aria-label="Dismiss" @click=${() => { ui.trouble = ''; changed(); }}>✕</button></p>`;
 }
