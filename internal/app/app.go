@@ -98,7 +98,13 @@ func Serve(ctx context.Context, c *config.Config, o Options) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	probes := make(chan []probe, 1)
 	served := make(chan error, 1)
-	go func() { served <- a.serveHTTP(serving, listener, probes) }()
+	go func() {
+		err := a.serveHTTP(serving, listener, probes)
+		if err != nil {
+			a.log.Error("health checks and metrics are not served any more", "error", err)
+		}
+		served <- err
+	}()
 	err = a.run(ctx, probes)
 	stopServing()
 	return errors.Join(err, <-served)

@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -62,8 +64,11 @@ func (a *App) watch(ctx context.Context) error {
 	look := func() {
 		tctx, cancel := context.WithTimeout(ctx, tickWithin)
 		defer cancel()
-		again, err := a.service.Watch(tctx)
-		t.note(err)
+		again := leaseTTL / 3
+		t.note(safely(func() (err error) {
+			again, err = a.service.Watch(tctx)
+			return err
+		}))
 		due = time.Now().Add(again)
 	}
 	for {
@@ -95,24 +100,35 @@ func (a *App) watch(ctx context.Context) error {
 // fire at different times leave each other's reminders alone, as a reminder
 // keeps quiet until halfway to the next.
 func (a *App) remind(ctx context.Context, schedule cron.Schedule, location *time.Location) error {
-	t := troubles{log: a.log, what: "reminding"}
 	due := schedule.Next(a.clock().In(location))
-	return every(ctx, time.Second, func(ctx context.Context) {
+	return a.every(ctx, time.Second, "reminding", func(ctx context.Context) error {
 		now := a.clock().In(location)
-		if now.Before(due) {
-			return
-		}
 		next := schedule.Next(now)
+		if due = earlier(due, next); now.Before(due) {
+			return errNotDue
+		}
+		due = next
+		if retry := now.Add(time.Minute); retry.Before(next) {
+			due = retry
+		}
 		mine, err := a.leased(ctx, "schedule")
 		if err == nil && mine {
 			err = a.service.Remind(ctx, now.Add(next.Sub(now)/2))
 		}
-		t.note(err)
-		due = next
-		if retry := now.Add(time.Minute); err != nil && retry.Before(next) {
-			due = retry
+		if err == nil {
+			due = next
 		}
+		return err
 	})
+}
+
+// earlier returns the earlier time. A schedule's next time is never later than
+// what the clock says now has it: the clock may have been set back.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // fits returns whether a minute fits the cron specification; nil for "".
@@ -132,32 +148,30 @@ func fits(spec string) (func(time.Time) bool, error) {
 
 // takeTurns keeps the waitlist's turns.
 func (a *App) takeTurns(ctx context.Context) error {
-	t := troubles{log: a.log, what: "keeping the waitlist"}
-	return every(ctx, turnEvery, func(ctx context.Context) {
+	return a.every(ctx, turnEvery, "keeping the waitlist", func(ctx context.Context) error {
 		mine, err := a.leased(ctx, "waitlist")
 		if err == nil && mine {
 			err = a.service.TakeTurns(ctx)
 		}
-		t.note(err)
+		return err
 	})
 }
 
 // lookAround looks at Kingfisher where somebody waits for what runs there, or a
 // deployment is under way.
 func (a *App) lookAround(ctx context.Context) error {
-	t := troubles{log: a.log, what: "looking at Kingfisher for those who wait"}
 	var due time.Time
-	return every(ctx, time.Second, func(ctx context.Context) {
+	return a.every(ctx, time.Second, "looking at Kingfisher for those who wait", func(ctx context.Context) error {
 		if time.Now().Before(due) {
-			return
+			return errNotDue
 		}
 		again := leaseTTL / 2
+		defer func() { due = time.Now().Add(again) }()
 		mine, err := a.leased(ctx, "kingfisher")
 		if err == nil && mine {
 			again, err = a.service.LookAround(ctx)
 		}
-		due = time.Now().Add(again)
-		t.note(err)
+		return err
 	})
 }
 
@@ -184,18 +198,17 @@ func (a *App) checkToken(ctx context.Context) error {
 
 // recoverLeft settles and does what other replicas, or an earlier run, left.
 func (a *App) recoverLeft(ctx context.Context) error {
-	t := troubles{log: a.log, what: "recovering what was left"}
-	return every(ctx, recoverEvery, func(ctx context.Context) { t.note(a.service.Recover(ctx)) })
+	return a.every(ctx, recoverEvery, "recovering what was left", a.service.Recover)
 }
 
 func (a *App) keep(ctx context.Context) error {
-	t := troubles{log: a.log, what: "keeping the commands being worked on"}
-	return every(ctx, keepEvery, func(ctx context.Context) { t.note(a.service.Keep(ctx)) })
+	return a.every(ctx, keepEvery, "keeping the commands being worked on", a.service.Keep)
 }
 
 func (a *App) prune(ctx context.Context) error {
-	t := troubles{log: a.log, what: "pruning the store"}
-	return every(ctx, pruneEvery, func(ctx context.Context) { t.note(a.store.Prune(ctx, a.clock().Add(-keepFinished))) })
+	return a.every(ctx, pruneEvery, "pruning the store", func(ctx context.Context) error {
+		return a.store.Prune(ctx, a.clock().Add(-keepFinished))
+	})
 }
 
 // leased reports whether this replica has the lease on doing something for the
@@ -205,13 +218,20 @@ func (a *App) leased(ctx context.Context, what string) (bool, error) {
 	return mine, err
 }
 
-// every calls f at once and then after each period, until ctx ends.
-func every(ctx context.Context, period time.Duration, f func(context.Context)) error {
+// errNotDue: there was nothing to do yet, so that nothing failed or went well.
+var errNotDue = errors.New("not due yet")
+
+// every calls f at once and then after each period, until ctx ends. What f fails
+// with, or panics, is logged as the failure of what it does; errNotDue is neither.
+func (a *App) every(ctx context.Context, period time.Duration, what string, f func(context.Context) error) error {
+	t := troubles{log: a.log, what: what}
 	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
 		tctx, cancel := context.WithTimeout(ctx, 3*tickWithin)
-		f(tctx)
+		if err := safely(func() error { return f(tctx) }); !errors.Is(err, errNotDue) {
+			t.note(err)
+		}
 		cancel()
 		select {
 		case <-ctx.Done():
@@ -219,4 +239,14 @@ func every(ctx context.Context, period time.Duration, f func(context.Context)) e
 		case <-tick.C:
 		}
 	}
+}
+
+// safely calls f, with a panic as an error.
+func safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
 }

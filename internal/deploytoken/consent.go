@@ -118,6 +118,9 @@ func (d *Deployment) tell(now time.Time) Effect {
 	return e
 }
 
+// longestWait bounds for how long somebody may ask a deployer to wait.
+const longestWait = 366 * 24 * time.Hour
+
 // decideAnswer decides KindAgree and KindAskToWait.
 func decideAnswer(s situation) decision {
 	ref := MatterRef{MatterQuestion, s.command.Subject}
@@ -140,6 +143,9 @@ func decideAnswer(s situation) decision {
 	if s.command.Kind == KindAskToWait {
 		if !s.command.Until.After(s.now) {
 			return decision{step: stepAnswer, outcome: OutcomeRefused, detail: "The time that you gave has passed already."}
+		}
+		if s.command.Until.After(s.now.Add(longestWait)) {
+			return decision{step: stepAnswer, outcome: OutcomeRefused, detail: "The time that you gave is over a year away. Give an earlier one; when it has passed, they can ask you again."}
 		}
 		q.Answer, q.Until, q.Why = AnswerWait, s.command.Until, s.command.Words
 	}

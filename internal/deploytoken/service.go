@@ -33,6 +33,8 @@ const (
 	unavailableFor = 5 * time.Second
 	// lookServes is how long a report of the busy checks serves a decision.
 	lookServes = 30 * time.Second
+	// maxLeft bounds how many commands one Recover does.
+	maxLeft = 16
 	// callWithin bounds each call to the document or the directory.
 	callWithin = intentTTL / 2
 )
@@ -68,11 +70,13 @@ type Service struct {
 	// process doesn't compete with itself for the document.
 	writer chan struct{}
 
+	// sighted is a change by hand that waits to be seen twice; Watch's alone.
+	sighted sighting
+
 	mu      sync.Mutex
 	reading Reading             // the latest, zero if none may be used
 	changed time.Time           // when the latest write of this process ended
-	working map[string]struct{} // IDs of the commands being worked on
-	settled sighting            // a change by hand that waits to be seen twice
+	working map[string]struct{} // IDs of the commands taken in and not done
 	foreign map[string]bool     // stores whose marks were warned about
 
 	inserted chan struct{}
@@ -159,26 +163,45 @@ func (s *Service) Inserted() <-chan struct{} { return s.inserted }
 func (s *Service) Wrote() <-chan struct{} { return s.wrote }
 
 // Accept records a command, so that it is done even if this process dies, and
-// reports whether it was new. A duplicate is not to be done again.
+// reports whether it was new. A duplicate is not to be done again. A new one is
+// this process's to do, however long it waits for that, until Do, Fail or Leave
+// is called.
 // Errors: ErrUnavailable.
 func (s *Service) Accept(ctx context.Context, c Command) (fresh bool, err error) {
 	c.Document = s.document.ID()
-	return s.ledger.Accept(ctx, c)
+	fresh, err = s.ledger.Accept(ctx, c)
+	if fresh && err == nil {
+		s.work(c.ID)
+	}
+	return fresh, err
+}
+
+// Leave leaves an accepted command to whoever recovers it.
+func (s *Service) Leave(c Command) { s.unwork(c.ID) }
+
+func (s *Service) work(command string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.working[command] = struct{}{}
+}
+
+func (s *Service) unwork(command string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.working, command)
 }
 
 // Do decides an accepted command, does what it asks for, and records how it
 // ended, which answers the asker. Where it can't be ended now (the store is
 // out of reach, or a write has had no answer), it is left to Recover.
-func (s *Service) Do(ctx context.Context, c Command) {
+func (s *Service) Do(ctx context.Context, c Command) { s.do(ctx, c, true) }
+
+// do is Do. Where another write has yet to be settled it waits for that, or else
+// leaves the command for the next time.
+func (s *Service) do(ctx context.Context, c Command, waits bool) {
 	c.Document = s.document.ID()
-	s.mu.Lock()
-	s.working[c.ID] = struct{}{}
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.working, c.ID)
-		s.mu.Unlock()
-	}()
+	s.work(c.ID)
+	defer s.unwork(c.ID)
 
 	log := s.log.With("command", c.ID, "kind", c.Kind, "person", c.PersonID)
 	began := s.clock()
@@ -205,6 +228,11 @@ func (s *Service) Do(ctx context.Context, c Command) {
 			return
 		case errors.Is(err, errUnsettled):
 			return
+		case errors.Is(err, ErrIntentOpen) && !waits:
+			if err := s.ledger.KeepCommands(ctx, []string{c.ID}, 0); err != nil {
+				log.Error("command not left for the next time", "error", err)
+			}
+			return
 		case errors.Is(err, ErrIntentOpen):
 			if s.clock().Sub(began) > takeWithin {
 				err = s.finish(ctx, log, c, Record{}, decision{
@@ -216,6 +244,11 @@ func (s *Service) Do(ctx context.Context, c Command) {
 				}
 			}
 		case errors.Is(err, ErrStale):
+		case ctx.Err() == nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrMisconfigured):
+			// It would fail so again, however often it is tried.
+			log.Error("command failed", "error", err)
+			s.Fail(ctx, c)
+			return
 		default:
 			log.Error("command not ended", "error", err)
 		}
@@ -265,6 +298,7 @@ func (s *Service) lookFor(ctx context.Context, log *slog.Logger, c Command, bega
 // unless a write of it may still land: that answers by itself.
 func (s *Service) Fail(ctx context.Context, c Command) {
 	c.Document = s.document.ID()
+	defer s.unwork(c.ID)
 	log := s.log.With("command", c.ID, "kind", c.Kind, "person", c.PersonID)
 	err := s.finish(ctx, log, c, Record{}, answer(OutcomeFailed), Token{}, nil)
 	if err != nil && !errors.Is(err, ErrNotOwner) {
@@ -272,8 +306,8 @@ func (s *Service) Fail(ctx context.Context, c Command) {
 	}
 }
 
-// Keep keeps the commands being worked on from being taken for orphans. It is
-// to be called every ten seconds.
+// Keep keeps the commands that are being worked on, or wait for that, from being
+// taken for orphans. It is to be called every ten seconds.
 // Errors: ErrUnavailable.
 func (s *Service) Keep(ctx context.Context) error {
 	s.mu.Lock()
@@ -301,34 +335,35 @@ func (s *Service) Recover(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	record, err := s.ledger.Record(ctx, s.document.ID())
-	if err != nil || record.IntentOpen {
-		// A command would wait for that write, and keep it from being settled.
-		return err
-	}
-	commands, err := s.ledger.ClaimCommands(ctx, s.document.ID(), 16, commandTTL)
-	if err != nil {
-		return err
-	}
 	if left != nil {
-		commands = append([]Command{*left}, commands...)
+		s.doLeft(ctx, *left)
 	}
-	for _, c := range commands {
-		s.log.Info("doing a command that was left", "command", c.ID, "kind", c.Kind, "asked", c.At)
-		s.doSafely(ctx, c)
+	for range maxLeft {
+		record, err := s.ledger.Record(ctx, s.document.ID())
+		if err != nil || record.IntentOpen {
+			// That write is to be settled first, next time.
+			return err
+		}
+		commands, err := s.ledger.ClaimCommands(ctx, s.document.ID(), 1, commandTTL)
+		if err != nil || len(commands) == 0 {
+			return err
+		}
+		s.doLeft(ctx, commands[0])
 	}
 	return nil
 }
 
-// doSafely is Do for a command that nobody else guards against a panic.
-func (s *Service) doSafely(ctx context.Context, c Command) {
+// doLeft does a command that was left, which nobody else guards against a panic.
+// It doesn't wait for other writes, as it is the caller who settles them.
+func (s *Service) doLeft(ctx context.Context, c Command) {
+	s.log.Info("doing a command that was left", "command", c.ID, "kind", c.Kind, "asked", c.At)
 	defer func() {
 		if r := recover(); r != nil {
 			s.log.Error("panic", "command", c.ID, "panic", r, "stack", string(debug.Stack()))
 			s.Fail(ctx, c)
 		}
 	}()
-	s.Do(ctx, c)
+	s.do(ctx, c, false)
 }
 
 // Status reads the document and returns what there is to say of the token.
@@ -674,6 +709,12 @@ func (s *Service) person(ctx context.Context, id string) (Person, error) {
 	ctx, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
 	return s.directory.Person(ctx, id)
+}
+
+func (s *Service) member(ctx context.Context, id string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	return s.directory.Member(ctx, id)
 }
 
 func (s *Service) match(ctx context.Context, name string) ([]Person, error) {

@@ -56,7 +56,7 @@ func (s *Service) about(ctx context.Context, c Command) (about subject, problem,
 			return subject{}, nil, err
 		}
 		if q, _ := m.(*Question); problem == nil && q != nil && !q.asks(c.PersonID) {
-			member, err := s.directory.Member(ctx, c.PersonID)
+			member, err := s.member(ctx, c.PersonID)
 			if problem = err; err == nil && !member {
 				about.forbidden = "Only whoever was asked can answer that, or, where the channel was, those who can use this bot."
 			}
@@ -67,7 +67,7 @@ func (s *Service) about(ctx context.Context, c Command) (about subject, problem,
 			problem = CheckName(about.other.Name)
 		}
 		if problem == nil {
-			member, err := s.directory.Member(ctx, c.Subject)
+			member, err := s.member(ctx, c.Subject)
 			switch {
 			case err != nil:
 				problem = err

@@ -35,12 +35,12 @@ func (s *Service) Watch(ctx context.Context) (again time.Duration, err error) {
 		return s.poll, err
 	}
 	if record.IntentOpen {
-		s.settled = sighting{}
+		s.sighted = sighting{}
 		return whileIntent, nil
 	}
 	reading, err := s.look(ctx)
 	if err != nil {
-		s.settled = sighting{}
+		s.sighted = sighting{}
 		return s.poll, err
 	}
 	for _, m := range reading.Marks {
@@ -53,17 +53,17 @@ func (s *Service) Watch(ctx context.Context) (again time.Duration, err error) {
 	}
 	token := Interpret(reading, record.LastName)
 	if agrees(record, token) {
-		s.settled = sighting{}
+		s.sighted = sighting{}
 		if record.Unclear != "" || s.clock().Sub(record.Observed) >= observeEvery {
 			return s.poll, s.observe(ctx, s.agreement(record, token, reading.At))
 		}
 		return s.poll, nil
 	}
 	first := record.Observed.IsZero()
-	if s.settled.token != token {
-		s.settled = sighting{token: token, at: reading.At}
+	if s.sighted.token != token {
+		s.sighted = sighting{token: token, at: reading.At}
 	}
-	if seen := reading.At.Sub(s.settled.at); seen < settleAfter && !first {
+	if seen := reading.At.Sub(s.sighted.at); seen < settleAfter && !first {
 		return settleAfter - seen, nil
 	}
 	editor, holder := "", ""
@@ -78,7 +78,7 @@ func (s *Service) Watch(ctx context.Context) (again time.Duration, err error) {
 	if err := s.observe(ctx, change); err != nil {
 		return s.poll, err
 	}
-	s.settled = sighting{}
+	s.sighted = sighting{}
 	s.log.Info("changed by hand", "state", token.State, "holder", token.Holder, "reason", token.Reason, "first", first)
 	return s.poll, nil
 }

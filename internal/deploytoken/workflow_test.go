@@ -555,6 +555,13 @@ func TestConsent(t *testing.T) {
 		c.Subject, c.Until = question, time.Now().Add(d)
 		return m.run(c)
 	}
+	scenario(t, "nobody is asked to wait for years, or until yesterday", func(m *team) {
+		m.kingfisher.start("tmux1", bob)
+		ask(m)
+		for _, d := range []time.Duration{-time.Minute, 2 * 365 * 24 * time.Hour} {
+			m.expect(wait(m, bob, question(m, bob), d), deploytoken.OutcomeRefused)
+		}
+	})
 	scenario(t, "all agree, one after the other, with restarts between", func(m *team) {
 		m.kingfisher.start("scrapyd1", zoe)
 		m.kingfisher.start("scrapyd2", zoe)

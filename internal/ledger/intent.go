@@ -19,7 +19,7 @@ func (s *Store) OpenIntent(ctx context.Context, i deploytoken.Intent, seq int64,
 	i.Epoch = 1
 	body, err := json.Marshal(i)
 	if err != nil {
-		return deploytoken.Intent{}, fmt.Errorf("encoding the intent: %w", err)
+		return deploytoken.Intent{}, unstorable("the intent", err)
 	}
 	err = s.change(ctx, "record what it is about to write", func(t *tx) error {
 		before, _, err := t.advance(i.Document, true)
@@ -61,7 +61,7 @@ func (s *Store) OpenIntent(ctx context.Context, i deploytoken.Intent, seq int64,
 func (s *Store) KeepIntent(ctx context.Context, i deploytoken.Intent, ttl time.Duration) error {
 	body, err := json.Marshal(i)
 	if err != nil {
-		return fmt.Errorf("encoding the intent: %w", err)
+		return unstorable("the intent", err)
 	}
 	return s.change(ctx, "record what it is about to write", func(t *tx) error {
 		n, err := t.exec(`

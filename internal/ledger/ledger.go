@@ -432,6 +432,12 @@ func misuse(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errMisuse, fmt.Sprintf(format, args...))
 }
 
+// unstorable says that a thing can't be put into the store's form, however often
+// it is tried.
+func unstorable(what string, err error) error {
+	return fmt.Errorf("%w: %s can't be stored: %w", errMisuse, what, err)
+}
+
 // interrupted translates the end of a context, which both drivers return as it
 // is or wrapped.
 func interrupted(doing, place string, err error) error {

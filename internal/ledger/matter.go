@@ -63,7 +63,7 @@ func encodeMatter(m deploytoken.Matter) (string, error) {
 	ref := m.Ref()
 	body, err := json.Marshal(m)
 	if err != nil {
-		return "", fmt.Errorf("encoding the %s %s: %w", ref.Kind, ref.ID, err)
+		return "", unstorable(fmt.Sprintf("the %s %s", ref.Kind, ref.ID), err)
 	}
 	if _, err := deploytoken.DecodeMatter(ref.Kind, body); err != nil {
 		return "", misuse("%v", err)

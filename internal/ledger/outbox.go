@@ -282,7 +282,7 @@ func (t *tx) insertEffects(document string, effects []deploytoken.Effect, now ti
 		}
 		notice, err := json.Marshal(e.Notice)
 		if err != nil {
-			return fmt.Errorf("encoding the notice of %s: %w", e.Key, err)
+			return unstorable("the notice of "+e.Key, err)
 		}
 		var number int64
 		if err := t.row(`

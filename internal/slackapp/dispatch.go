@@ -29,6 +29,8 @@ type Commands interface {
 	Do(ctx context.Context, c deploytoken.Command)
 	// Fail records that the command failed, which answers the asker.
 	Fail(ctx context.Context, c deploytoken.Command)
+	// Leave is called for an accepted command that is not to be done here.
+	Leave(c deploytoken.Command)
 	// Status reads who holds the token.
 	Status(ctx context.Context) (deploytoken.Status, error)
 	// Draft reports whether the holding lasts and is known to be the person's,
@@ -424,6 +426,9 @@ func (in *Inbound) takeIn(e *envelope, r request, leave func()) {
 		return
 	}
 	handOn(in.work, r.Person, in.do, in.timing.command)
+	if !handedOn {
+		in.config.Commands.Leave(r.command())
+	}
 }
 
 // reading says how a request is answered that changes nothing: in which lanes
@@ -575,6 +580,7 @@ func (in *Inbound) do(ctx context.Context, r request) {
 		}
 	}()
 	if in.ctx.Err() != nil {
+		in.config.Commands.Leave(r.command())
 		return
 	}
 	in.config.Commands.Do(ctx, r.command())

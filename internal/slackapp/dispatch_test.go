@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,9 +20,9 @@ import (
 
 // recordedCommands are Commands that remember what they were asked.
 type recordedCommands struct {
-	mu                     sync.Mutex
-	seen                   map[string]bool
-	accepted, done, failed []deploytoken.Command
+	mu                           sync.Mutex
+	seen                         map[string]bool
+	accepted, done, failed, left []deploytoken.Command
 
 	accept func(ctx context.Context, c deploytoken.Command) error
 	do     func(ctx context.Context, c deploytoken.Command)
@@ -55,6 +56,25 @@ func (r *recordedCommands) Do(ctx context.Context, c deploytoken.Command) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.done = append(r.done, c)
+}
+
+func (r *recordedCommands) Leave(c deploytoken.Command) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left = append(r.left, c)
+}
+
+// kept returns the IDs of the accepted commands that were neither done nor given
+// up, so that nobody else would do them either.
+func (r *recordedCommands) kept() (ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.accepted {
+		if !slices.ContainsFunc(slices.Concat(r.done, r.failed, r.left), func(d deploytoken.Command) bool { return d.ID == c.ID }) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
 }
 
 func (r *recordedCommands) Fail(ctx context.Context, c deploytoken.Command) {
@@ -175,6 +195,9 @@ func runTimedInbound(t *testing.T, change func(*InboundConfig, *recordedCommands
 		defer cancel()
 		if err := r.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
+		}
+		if ids := r.commands.kept(); len(ids) > 0 {
+			t.Errorf("neither done nor left: %q", ids)
 		}
 		if strings.Contains(r.log.String(), "/response/") || strings.Contains(r.log.String(), testTicket) {
 			t.Errorf("the log holds a secret:\n%s", r.log)
@@ -543,6 +566,20 @@ func TestFullQueue(t *testing.T) {
 	if strings.Contains(r.commands.acceptedIDs(), "full") {
 		t.Errorf("recorded what was turned down: %s", r.commands.acceptedIDs())
 	}
+}
+
+// TestRecordedAndNotBegun: a command that is recorded when no more work is begun
+// is left to be recovered.
+func TestRecordedAndNotBegun(t *testing.T) {
+	r := runInbound(t, nil)
+	r.work.stop()
+	r.slack.slash(r.conn, "e1", "U1", "/deploy-token", "take")
+	r.conn.ack()
+	eventually(t, "the command is left", func() bool {
+		r.commands.mu.Lock()
+		defer r.commands.mu.Unlock()
+		return len(r.commands.left) == 1 && r.commands.left[0].ID == "e1"
+	})
 }
 
 // TestCutBeforeAck loses the connection between the record and the
