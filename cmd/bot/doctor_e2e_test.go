@@ -832,7 +832,7 @@ func TestDoctorCalledOff(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("it has not ended")
 	}
-	if status := c.ProcessState.ExitCode(); status != 1 || out.line("skipped  Kingfisher: Scrapyd     It was called off.") == "" || out.line("ok       Slack: bot token") == "" {
+	if status := c.ProcessState.ExitCode(); status != 1 || out.line("FAILED   Kingfisher: Scrapyd     It was called off before it was done.") == "" || out.line("ok       Slack: bot token") == "" {
 		t.Errorf("exit status %d:\n%s", status, out)
 	}
 }

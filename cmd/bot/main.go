@@ -69,6 +69,9 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File, env func(s
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "%s: %s. See “%s help%s”.\n", program, usage, program, topic(c))
 		return exitUsage
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintf(stderr, "%s: called off\n", program)
+		return exitFailed
 	}
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(stderr, "%s: %s\n", program, strings.TrimRight(line, "\n"))
@@ -101,7 +104,7 @@ func command(stdout, stderr *os.File, env func(string) (string, bool)) *cobra.Co
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{plainly(err)} })
 	root.AddCommand(
 		serveCommand(stdout, stderr, env),
-		statusCommand(stdout, env),
+		statusCommand(stdout, stderr, env),
 		busyCommand(stdout, env),
 		guardCommand(stderr, env),
 		preflightCommand(stdout, env),
@@ -220,7 +223,7 @@ func newLog(w *os.File, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewJSONHandler(w, options)), nil
 }
 
-func statusCommand(stdout io.Writer, env func(string) (string, bool)) *cobra.Command {
+func statusCommand(stdout, stderr io.Writer, env func(string) (string, bool)) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Say who holds the token, by the document",
@@ -233,9 +236,12 @@ func statusCommand(stdout io.Writer, env func(string) (string, bool)) *cobra.Com
 		if err != nil {
 			return err
 		}
-		status, err := app.Status(c.Context(), cfg)
+		status, remark, err := app.Status(c.Context(), cfg)
 		if err != nil {
 			return err
+		}
+		if remark != "" {
+			fmt.Fprintf(stderr, "%s: %s\n", program, remark)
 		}
 		return app.WriteStatus(stdout, status, *asJSON, time.Now())
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -67,8 +68,11 @@ type App struct {
 	options      Options
 
 	document *gdoc.Document
-	history  *gdoc.History
-	busy     deploytoken.BusyChecker // nil where Kingfisher isn't configured
+	// reached is whether this process has read the document: what the store
+	// knows of it may be another's, or of before.
+	reached atomic.Bool
+	history *gdoc.History
+	busy    deploytoken.BusyChecker // nil where Kingfisher isn't configured
 
 	store   *ledger.Store
 	service *deploytoken.Service
@@ -209,7 +213,11 @@ func (a *App) start(ctx context.Context) error {
 	began := time.Now()
 	checks, cctx := errgroup.WithContext(ctx)
 	checks.Go(func() error {
-		return a.until(cctx, "the Deploy token document", a.document.Ready)
+		return a.until(cctx, "the Deploy token document", func(ctx context.Context) error {
+			err := a.document.Ready(ctx)
+			a.reached.Store(err == nil)
+			return err
+		})
 	})
 	checks.Go(func() error {
 		return a.until(cctx, "the Deploy history spreadsheet", a.history.Ready)
@@ -217,7 +225,11 @@ func (a *App) start(ctx context.Context) error {
 	checks.Go(func() error {
 		return a.until(cctx, "Slack", func(ctx context.Context) error {
 			access := a.config.Access
-			return slackapp.Check(ctx, a.slack, a.config.Slack.Channel, access.Group, access.ForceGroup)
+			remark, err := slackapp.Check(ctx, a.slack, a.config.Slack.Channel, access.Group, access.ForceGroup)
+			if err == nil && remark != "" {
+				a.log.Warn(remark)
+			}
+			return err
 		})
 	})
 	checks.Go(func() error { return a.until(cctx, "the channel's members", a.people.Ready) })

@@ -18,19 +18,20 @@ import (
 const statusWithin = 20 * time.Second
 
 // Status reads who holds the token. Where there is a store that can be read, it
-// adds what that knows; without one, the document alone tells.
-func Status(ctx context.Context, c *config.Config) (deploytoken.Status, error) {
+// adds what that knows; without one, the document alone tells. Remark says so
+// where there is one that can't be read; "" otherwise.
+func Status(ctx context.Context, c *config.Config) (st deploytoken.Status, remark string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, statusWithin)
 	defer cancel()
 	google, err := gdoc.NewClient(gdoc.Config{CredentialsFile: c.Google.CredentialsFile, Endpoint: c.Google.Endpoint})
 	if err != nil {
-		return deploytoken.Status{}, err
+		return deploytoken.Status{}, "", err
 	}
 	defer google.Close()
 	document := google.Document(c.Google.Document, c.Google.Label)
 	reading, err := document.Read(ctx)
 	if err != nil {
-		return deploytoken.Status{}, err
+		return deploytoken.Status{}, "", err
 	}
 	var record deploytoken.Record
 	store, err := ledger.Open(ctx, c.Store.URL.Reveal(), ledger.Options{ReadOnly: true})
@@ -41,8 +42,9 @@ func Status(ctx context.Context, c *config.Config) (deploytoken.Status, error) {
 	if err != nil && !errors.Is(err, ledger.ErrNoStore) {
 		// What the store knows is extra: the document says who holds the token.
 		record = deploytoken.Record{}
+		remark = "the store can't be read, so this is by the document alone: " + deploytoken.Explain(err)
 	}
-	return deploytoken.StatusOf(reading, record, document.Link()), nil
+	return deploytoken.StatusOf(reading, record, document.Link()), remark, nil
 }
 
 // ChecksWithout returns the names of the busy checks but those that are left

@@ -44,7 +44,7 @@ func Preflight(ctx context.Context, c *config.Config, dir string, update bool) (
 	})
 	if c.Google.Document != "" {
 		all.Go(func() {
-			if st, err := Status(ctx, c); err != nil {
+			if st, _, err := Status(ctx, c); err != nil {
 				r.NoStatus = deploytoken.Explain(err)
 			} else {
 				r.Status = &st

@@ -44,6 +44,7 @@ func (a *App) wire() {
 		Client:      a.slack,
 		Commands:    a.service,
 		Members:     a.people,
+		ByGroup:     c.Access.Group != "",
 		History:     a.history,
 		Servers:     c.Servers,
 		Busy:        a.busy,
@@ -133,7 +134,7 @@ func (a *App) probes() []probe {
 			if err != nil {
 				return err
 			}
-			if r.Observed.IsZero() {
+			if r.Observed.IsZero() || !a.reached.Load() {
 				return fmt.Errorf("not read yet")
 			}
 			if since := a.clock().Sub(r.Observed); since > readWithin+4*a.config.Google.WatchInterval {

@@ -148,7 +148,7 @@ func (r *Result) make(ctx context.Context, c Check) {
 	r.Took = time.Since(began)
 	switch {
 	case ctx.Err() != nil && err != nil:
-		r.State, r.Problem = Skipped, "It was called off."
+		r.State, r.Problem = Failed, "It was called off before it was done."
 	case err != nil:
 		r.State, r.Problem = Failed, err.Error()
 	case warning != "":

@@ -126,7 +126,7 @@ func TestRunCalledOff(t *testing.T) {
 	for _, r := range report.Checks {
 		states = append(states, r.State)
 	}
-	if want := []State{OK, Skipped, Skipped}; !slices.Equal(states, want) {
+	if want := []State{OK, Failed, Skipped}; !slices.Equal(states, want) || report.State() != Failed {
 		t.Errorf("%v, want %v", states, want)
 	}
 }

@@ -175,7 +175,7 @@ func (c *Client) explainRefusal(r refusal, t target) *deploytoken.Fault {
 		f.Message = "The bot's Google credentials don't cover what it does. Use a service account's key file, or sign in again with the scopes " + strings.Join(scopes, " ") + "."
 	case r.code == http.StatusForbidden:
 		f.Message = fmt.Sprintf("Google doesn't let the bot %s %s. Share it with %s as Editor", t.do(), t.name, c.whom())
-		if !t.write {
+		if !t.write && t.key == "google.document" {
 			f.Message += " (Viewer is enough for the commands status and guard)"
 		}
 		f.Message += "."

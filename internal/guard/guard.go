@@ -65,7 +65,8 @@ type Guard struct {
 	// killed.
 	Grace time.Duration
 	// Warn tells the person, in a sentence or two, what became of the token
-	// while the command runs. It is called from one goroutine at a time.
+	// while the command runs, or that a signal came before it did. It is called
+	// from one goroutine at a time.
 	Warn func(message string)
 }
 
@@ -124,6 +125,7 @@ func (g *Guard) Run(ctx context.Context, command []string) (Exit, error) {
 	case s := <-signals:
 		cancel()
 		<-checked
+		g.Warn("called off before the command was started, so nothing was run")
 		return ended(s), nil
 	}
 	if err != nil {

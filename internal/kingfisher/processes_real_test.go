@@ -60,7 +60,7 @@ chmod -R a+rX /tmp/lib /tmp/bin`)
 		`scrapyd: spider honduras (started by Scrapyd, which does not list it, user svc) of "svc", ""`,
 		`scrapyd: spider paraguay (outside Scrapyd, user bob) of "bob", ""`,
 		`scrapyd: zambia (project kingfisher) of "ALICE", "Started by ALICE."`,
-		`tmux: python3 /tmp/bin/scrapy crawl chile (session jm-x, user alice) of "jm", ""`,
+		`tmux: python3 /tmp/bin/scrapy crawl chile (session jm-x, user alice) of "alice", ""`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the findings\nare  %q\nwant %q", got, want)

@@ -222,8 +222,12 @@ func (c *Checker) sessions(o *outcome, user, socket string, panes []pane, t proc
 		}
 		marks := []string{user}
 		if m := initials.FindStringSubmatch(name); m != nil {
-			// The name is the better mark where an account is shared.
+			// The name is the better mark where an account is shared, and the
+			// account where it is known to be somebody's.
 			marks = []string{m[1], user}
+			if _, id := c.owner(user); id != "" && user != "root" {
+				slices.Reverse(marks)
+			}
 		}
 		f.Owner, f.OwnerID = c.owner(marks...)
 		return f

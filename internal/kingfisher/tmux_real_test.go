@@ -52,7 +52,7 @@ func TestTmuxOnARealServer(t *testing.T) {
 				running(t, "^sleep 5551")
 			},
 			want: deploytoken.Busy,
-			what: "sleep 5551", where: "session jm-load, user alice", owner: "jm", id: "U0JM",
+			what: "sleep 5551", where: "session jm-load, user alice", owner: "alice", id: "U0ALICE",
 		},
 		{
 			name: "a background job",

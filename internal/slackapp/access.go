@@ -13,7 +13,8 @@ type Members interface {
 // What somebody is told who may not use the bot.
 const (
 	refusedTeam   = "This bot serves the workspace that it is installed in, and you are in another one. Nothing was done."
-	refusedPerson = "Only members of the deploy token's channel can use this bot. Join the channel, or ask there to be added; if a user group is set for it, ask to be added to that. Nothing was done."
+	refusedPerson = "Only members of the deploy token's channel can use this bot, and no guests. Join the channel, or ask there to be added. Nothing was done."
+	refusedGroup  = "Only members of the user group that is set for this bot can use it, and no guests. Ask whoever runs the bot to be added to it. Nothing was done."
 	accessUnknown = "I can't look up in Slack just now whether you may use this bot. If you hear no more from me within a minute, try again."
 )
 
@@ -34,6 +35,8 @@ func (in *Inbound) refuses(ctx context.Context, r request) string {
 	case err != nil:
 		in.logger(r).Warn("cannot determine whether a person may use the bot", "error", err)
 		return accessUnknown
+	case !ok && in.config.ByGroup:
+		return refusedGroup
 	case !ok:
 		return refusedPerson
 	}

@@ -563,7 +563,7 @@ func worst(nasty string) map[string]Message {
 	over.Ended = noon
 	t := &deploytoken.Token{State: deploytoken.Held, Holder: nasty}
 	m := map[string]Message{
-		"not understood": notUnderstood(commandToken, nasty),
+		"not understood": notUnderstood(commandToken, nasty, true),
 		"refusal":        refusal(nasty),
 	}
 	queue := nastyQueue(nasty)
@@ -781,6 +781,19 @@ func TestResponsesAreEphemeralAndReplace(t *testing.T) {
 	}
 }
 
+// TestCheckSaysWhatIsDoneLessWell: who lets the bot look for messages hears of
+// nothing.
+func TestCheckSaysWhatIsDoneLessWell(t *testing.T) {
+	for _, more := range append(OptionalScopes(), "") {
+		s := startSlack(t, workspaceOf())
+		s.SetScopes(append(RequiredScopes(), more)...)
+		remark, err := Check(t.Context(), clientOf(s), sandboxChannel)
+		if err != nil || strings.Contains(remark, "channels:history") == strings.HasSuffix(more, ":history") {
+			t.Errorf("with %q: %q, %v", more, remark, err)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	config := workspaceOf()
 	config.UserGroups = []sandbox.UserGroup{{ID: "S0DEPLOY", Handle: "deployers", Members: []string{"U0ALICE"}}}
@@ -806,7 +819,7 @@ func TestCheck(t *testing.T) {
 			if tt.change != nil {
 				tt.change(s)
 			}
-			err := Check(t.Context(), clientOf(s), tt.channel, tt.group)
+			_, err := Check(t.Context(), clientOf(s), tt.channel, tt.group)
 			if len(tt.says) == 0 {
 				if err != nil {
 					t.Error(err)

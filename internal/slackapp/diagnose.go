@@ -23,13 +23,15 @@ func RequiredScopes() []string {
 // channels:history, to look for a message whose posting had no answer, and both
 // kinds of groups, for a private channel.
 func OptionalScopes() []string {
-	return []string{"channels:history", privateScope, "groups:history"}
+	return []string{publicHistory, privateScope, privateHistory}
 }
 
 const (
-	groupScope   = "usergroups:read"
-	publicScope  = "channels:read"
-	privateScope = "groups:read"
+	groupScope     = "usergroups:read"
+	publicScope    = "channels:read"
+	privateScope   = "groups:read"
+	publicHistory  = "channels:history"
+	privateHistory = "groups:history"
 )
 
 // A Diagnosis tries what the bot needs of Slack. Its methods change nothing in
@@ -96,6 +98,9 @@ func judgeScopes(granted []string, groups bool) (found, warning string, err erro
 	found = "all that are needed"
 	if more := without(granted, append(RequiredScopes(), OptionalScopes()...)); len(more) > 0 {
 		found += ", and some that aren't: " + strings.Join(more, ", ")
+	}
+	if remark := cantLook(granted); remark != "" {
+		found += ". " + strings.TrimSuffix(remark, ".")
 	}
 	return found, "", nil
 }

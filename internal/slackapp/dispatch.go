@@ -58,6 +58,8 @@ type InboundConfig struct {
 	Commands Commands
 	// Members says who may ask for anything.
 	Members Members
+	// ByGroup is whether those are a user group's members, and not the channel's.
+	ByGroup bool
 	// History is the Deploy history.
 	History History
 	// Servers are offered in the form of a release; none where empty.
@@ -644,7 +646,7 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 	case askLook:
 		in.answerLook(ctx, r)
 	case askNotUnderstood:
-		in.respond(r, notUnderstood(r.Slash, r.Words))
+		in.respond(r, notUnderstood(r.Slash, r.Words, in.config.Busy != nil))
 	case askGiveToWhom:
 		in.respond(r, refusal(howToGive))
 	case askForceWhy:
@@ -652,7 +654,7 @@ func (in *Inbound) answer(ctx context.Context, r request) {
 	case askHistoryHowMany:
 		in.respond(r, refusal(howManyEntries))
 	default:
-		in.respond(r, helpMessage(r.Slash))
+		in.respond(r, helpMessage(r.Slash, in.config.Busy != nil))
 	}
 }
 

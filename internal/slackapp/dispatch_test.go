@@ -258,11 +258,11 @@ func TestReadsAreAnswered(t *testing.T) {
 	r := runInbound(t, nil)
 	for _, tt := range []struct{ command, text, want string }{
 		{"/deploy-token", "", statusMessage(freeStatus, "U1", time.Now()).Text},
-		{"/deploy-token", "help", helpMessage("/deploy-token").Text},
-		{"/deploy-token", "dance with me", notUnderstood("/deploy-token", "dance with me").Text},
-		{"/kingfisher", "help", helpMessage("/kingfisher").Text},
+		{"/deploy-token", "help", helpMessage("/deploy-token", false).Text},
+		{"/deploy-token", "dance with me", notUnderstood("/deploy-token", "dance with me", false).Text},
+		{"/kingfisher", "help", helpMessage("/kingfisher", false).Text},
 		{"/kingfisher", "busy", refusal(noBusyChecks).Text},
-		{"/unheard-of", "", helpMessage("/unheard-of").Text},
+		{"/unheard-of", "", helpMessage("/unheard-of", false).Text},
 	} {
 		id := tt.command[1:] + "-" + strings.Fields(tt.text + " none")[0]
 		r.slack.slash(r.conn, id, "U1", tt.command, tt.text)
@@ -328,7 +328,15 @@ func TestIgnoredEnvelopesAreAcknowledged(t *testing.T) {
 }
 
 func TestAccess(t *testing.T) {
+	for _, byGroup := range []bool{false, true} {
+		t.Run(fmt.Sprint("by group ", byGroup), func(t *testing.T) { testAccess(t, byGroup) })
+	}
+}
+
+func testAccess(t *testing.T, byGroup bool) {
+	refused := map[bool]string{false: refusedPerson, true: refusedGroup}[byGroup]
 	r := runInbound(t, func(c *InboundConfig, _ *recordedCommands) {
+		c.ByGroup = byGroup
 		c.Members = memberFunc(func(ctx context.Context, id string) (bool, error) {
 			if id == "UNKNOWN" {
 				return false, errors.New("Slack is away")
@@ -336,7 +344,7 @@ func TestAccess(t *testing.T) {
 			return id == "U1", nil
 		})
 	})
-	for _, tt := range []struct{ person, want string }{{"U2", refusedPerson}, {"UNKNOWN", accessUnknown}} {
+	for _, tt := range []struct{ person, want string }{{"U2", refused}, {"UNKNOWN", accessUnknown}} {
 		r.slack.slash(r.conn, "take-"+tt.person, tt.person, "/deploy-token", "take")
 		if a := r.conn.ack(); a.said() != tt.want || a.Payload.ResponseType != "ephemeral" {
 			t.Errorf("%s: acknowledged with %+v", tt.person, a.Payload)

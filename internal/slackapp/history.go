@@ -60,6 +60,9 @@ func historyMessage(entries []deploytoken.Entry, historyLink string) Message {
 		g.bullets = append(g.bullets, line{words("and " + count(more, "earlier one", "earlier ones"))})
 	}
 	g.lines = []line{{words("The last " + count(len(entries), "entry", "entries") + " of the "), document, words(", the newest first:")}}
+	if len(entries) == 1 {
+		g.lines = []line{{words("The last entry of the "), document, words(":")}}
+	}
 	return compose([]group{g}, nil)
 }
 

@@ -169,8 +169,8 @@ func TestLocalSlack(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"":      statusMessage(freeStatus, person, time.Now()).Text,
-		"help":  helpMessage(commandToken).Text,
-		"waltz": notUnderstood(commandToken, "waltz").Text,
+		"help":  helpMessage(commandToken, true).Text,
+		"waltz": notUnderstood(commandToken, "waltz", true).Text,
 	} {
 		if inv := l.slash(person, "/deploy-token", text); !inv.Acked || inv.Trouble != "" {
 			t.Errorf("%q: %+v", text, inv)

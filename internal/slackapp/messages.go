@@ -105,11 +105,14 @@ func after(h *deploytoken.Holding, now time.Time) string {
 	if h.Open() {
 		until = now
 	}
-	d := duration(until.Sub(h.Since))
-	if !h.SinceKnown {
-		return "at least " + strings.TrimPrefix(d, "less than ")
+	d := until.Sub(h.Since)
+	switch {
+	case h.SinceKnown:
+		return duration(d)
+	case d < time.Minute:
+		return "some time"
 	}
-	return d
+	return "at least " + duration(d)
 }
 
 func unclear(reason string) line {

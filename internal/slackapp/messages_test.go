@@ -118,10 +118,10 @@ func notice(kind deploytoken.NoticeKind, h *deploytoken.Holding, changes ...func
 func messages() map[string]Message {
 	o := answerOf
 	m := map[string]Message{
-		"help-deploy-token":   helpMessage(commandToken),
-		"help-kingfisher":     helpMessage(commandKingfisher),
-		"not-understood":      notUnderstood(commandToken, "grab `it` *now*"),
-		"not-understood-busy": notUnderstood(commandKingfisher, "busy now"),
+		"help-deploy-token":   helpMessage(commandToken, true),
+		"help-kingfisher":     helpMessage(commandKingfisher, true),
+		"not-understood":      notUnderstood(commandToken, "grab `it` *now*", true),
+		"not-understood-busy": notUnderstood(commandKingfisher, "busy now", true),
 		"refusal":             refusal("I could not take that in in time. Look at `/deploy-token status`, then try again."),
 
 		"answer-taken":               tell(o(deploytoken.OutcomeTaken, deploytoken.KindTake, with(alice(), func(h *deploytoken.Holding) { h.Since = ago(time.Second) }), nil)),

@@ -71,12 +71,13 @@ func Identify(ctx context.Context, client *slack.Client) (Identity, error) {
 
 // Check finds out whether the bot has what it needs in Slack: its scopes, and
 // its place in the channel. Groups are the user groups that are configured.
+// Remark is what it does less well for lack of a scope; "" for nothing.
 // Errors: ErrUnavailable, ErrMisconfigured; several where several things are
 // wrong, joined.
-func Check(ctx context.Context, client *slack.Client, channel string, groups ...string) error {
+func Check(ctx context.Context, client *slack.Client, channel string, groups ...string) (remark string, err error) {
 	id, err := Identify(ctx, client)
 	if err != nil {
-		return err
+		return "", err
 	}
 	groups = slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return g == "" })
 	needed := slices.DeleteFunc(RequiredScopes(), func(scope string) bool {
@@ -89,7 +90,16 @@ func Check(ctx context.Context, client *slack.Client, channel string, groups ...
 			problems = append(problems, fault(err, "read the members of the user group "+g, false))
 		}
 	}
-	return errors.Join(problems...)
+	return cantLook(id.Scopes), errors.Join(problems...)
+}
+
+// cantLook says what follows where the token has no scope to look for a message;
+// "" where it has one, or Slack doesn't say.
+func cantLook(granted []string) string {
+	if granted == nil || slices.Contains(granted, publicHistory) || slices.Contains(granted, privateHistory) {
+		return ""
+	}
+	return "Without the scope " + publicHistory + " (" + privateHistory + " for a private channel), a message to the channel may come twice where Slack's answer was lost."
 }
 
 // checkScopes returns an error that names the scopes that the token lacks.
