@@ -16,7 +16,7 @@ func doctorCommand(stdout *os.File, env func(string) (string, bool)) *cobra.Comm
 		Use:   "doctor",
 		Short: "Try everything that the bot depends on, and say what to do about each failure",
 		Long: "doctor tries everything that the bot depends on, for real: Slack, the document, the history, the store, the Kingfisher server.\n" +
-			"It changes nothing, and may run beside bot serve. Run it as the account that the bot runs as, with the same environment.\n\n" +
+			"It changes nothing, and may run beside bot serve. Run it with the bot's environment, and in the folder that the bot runs in.\n\n" +
 			"It exits 1 where anything failed, or it was called off.",
 		Args: noArguments,
 	}
