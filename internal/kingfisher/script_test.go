@@ -107,6 +107,7 @@ func TestReaderHasALimit(t *testing.T) {
 
 func FuzzReader(f *testing.F) {
 	f.Add(output("kingfisher-busy 2 @ +0000\n@ begin tmux\n@ fact a b\n@ run ps\nx\n@ err\ny\n@ exit 0\n@ end tmux\n"))
+	f.Add(output("kingfisher-busy 2 @ +0000\n@ begin tmux\n@ fact odd\n@ fact denied\n@ run socket\n@ exit 0\n@ end tmux\n@ begin postgres\n@ fact down\n@ end postgres\n"))
 	f.Add(output("noise\n\nkingfisher-busy 2 @ +0000\n@ begin x\n@ exit 0\n@ fact\n@ run\n@ end x"))
 	f.Fuzz(func(t *testing.T, text string) {
 		r := newReader(strings.NewReader(text))

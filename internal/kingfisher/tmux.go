@@ -114,12 +114,24 @@ func running(p pane, t processTable) []process {
 // initials-task-description.
 var initials = regexp.MustCompile(`^(\pL{2,4})-.`)
 
+// unnamed stands for a user whose name the server should have given, and who may
+// be any.
+const unnamed = "?"
+
+// userOf returns the user that the words of a fact end in.
+func userOf(words []string) string {
+	if len(words) == 0 {
+		return unnamed
+	}
+	return words[len(words)-1]
+}
+
 // tmuxResult tells what runs in tmux from the script's section on it. It looks
 // at the given users' servers, at everyone's where there are none.
 func (c *Checker) tmuxResult(s section) deploytoken.CheckResult {
 	o := outcome{check: deploytoken.CheckTmux}
 	considered := func(user string) bool {
-		return len(c.config.TmuxUsers) == 0 || slices.Contains(c.config.TmuxUsers, user)
+		return len(c.config.TmuxUsers) == 0 || user == unnamed || slices.Contains(c.config.TmuxUsers, user)
 	}
 	if !s.complete {
 		o.unknown("The server could not pass on all that it found of tmux.")
@@ -132,13 +144,13 @@ func (c *Checker) tmuxResult(s section) deploytoken.CheckResult {
 		o.unknown("There are over 100 tmux sockets on the server, and only the first 100 were looked at: remove the stale ones.")
 	}
 	for _, f := range s.fact("odd") {
-		if user := f[len(f)-1]; considered(user) {
+		if user := userOf(f); considered(user) {
 			o.unknown("The user %s has a tmux socket whose name has a line break in it, which was not looked at.", oneLine(user, maxName))
 		}
 	}
 	denied := map[string]bool{}
 	for _, f := range s.fact("denied") {
-		if user := f[len(f)-1]; considered(user) && !denied[user] {
+		if user := userOf(f); considered(user) && !denied[user] {
 			denied[user] = true
 			o.unknown("The tmux sessions of the user %s can't be looked at as the user %s: let the bot log in as root, or install the check behind a forced command.", oneLine(user, maxName), c.config.SSHUser)
 		}
@@ -155,6 +167,7 @@ func (c *Checker) tmuxResult(s section) deploytoken.CheckResult {
 			continue
 		}
 		user, socket, _ := strings.Cut(r.args, " ")
+		user = cmp.Or(user, unnamed)
 		if !considered(user) {
 			continue
 		}

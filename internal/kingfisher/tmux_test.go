@@ -63,6 +63,9 @@ func TestTmuxUnknown(t *testing.T) {
 		{"tmux said that there is no server", socket("", "no server running on /tmp/tmux-7/default", 1) + ps, "The user alice has a tmux server that can't be reached", deploytoken.Unknown},
 		{"tmux ended for no reason", socket("", "", 1) + ps, "tmux ended with status 1", deploytoken.Unknown},
 		{"a pane that has ended", socket("1700000000|0|71|0|x", "", 0) + ps, "", deploytoken.Idle},
+		{"an odd socket of nobody's", "@ fact odd\n" + ps, "The user ? has a tmux socket whose name has a line break", deploytoken.Unknown},
+		{"nobody's sessions denied", "@ fact denied\n" + ps, "The tmux sessions of the user ? can't be looked at", deploytoken.Unknown},
+		{"nobody's socket", run("socket", "", "", 124) + ps, "The tmux server of the user ? (socket .) does not answer", deploytoken.Unknown},
 		{"no sessions", socket("", "no current target", 1) + ps, "", deploytoken.Idle},
 	}
 	for _, tt := range tests {
@@ -75,6 +78,25 @@ func TestTmuxUnknown(t *testing.T) {
 				t.Errorf("partial is %t, want %t", got.Partial, want)
 			}
 		})
+	}
+}
+
+// A fact without the user that it is of may be of any of those that are looked at.
+func TestTmuxFactWithoutUser(t *testing.T) {
+	config := testConfig()
+	config.TmuxUsers = []string{"alice"}
+	c, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps := "@ run ps\n" + psLines("1 0 1 S 9 root init") + "\n@ err\n@ exit 0\n"
+	for fact, want := range map[string]deploytoken.State{
+		"odd": deploytoken.Unknown, "odd alice": deploytoken.Unknown, "odd bob": deploytoken.Idle,
+		"denied": deploytoken.Unknown, "denied alice": deploytoken.Unknown, "denied bob": deploytoken.Idle,
+	} {
+		if got := c.tmuxResult(testSection(t, "tmux", "@ fact "+fact+"\n"+ps)); got.State != want {
+			t.Errorf("with the fact %q it is %s %q, want %s", fact, got.State, got.Reason, want)
+		}
 	}
 }
 
