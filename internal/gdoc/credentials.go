@@ -27,6 +27,8 @@ type signIn struct {
 	// longer than they have time.
 	gate  chan struct{}
 	creds *auth.Credentials
+	// stale is whether Google no longer takes the token that creds keep.
+	stale atomic.Bool
 	email atomic.Pointer[string]
 }
 
@@ -119,6 +121,9 @@ func (s *signIn) token(ctx context.Context) (*auth.Token, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if s.stale.Swap(false) {
+		s.creds = nil
+	}
 	if s.creds == nil {
 		creds, err := s.build()
 		if err != nil {
@@ -130,12 +135,9 @@ func (s *signIn) token(ctx context.Context) (*auth.Token, error) {
 	return s.creds.Token(ctx)
 }
 
-// forget drops the token: Google no longer takes it.
-func (s *signIn) forget() {
-	s.gate <- struct{}{}
-	s.creds = nil
-	<-s.gate
-}
+// forget has the next caller get another token: Google no longer takes this one.
+// It doesn't wait for whoever is signing in just now.
+func (s *signIn) forget() { s.stale.Store(true) }
 
 // account is the identity's e-mail address; "" where it isn't known.
 func (s *signIn) account() string {

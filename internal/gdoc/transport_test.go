@@ -1,12 +1,17 @@
 package gdoc
 
 import (
+	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"cloud.google.com/go/auth"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 	"github.com/open-contracting/deploytoken/internal/sandbox/google"
@@ -144,5 +149,54 @@ func TestSignInTrouble(t *testing.T) {
 	wantFault(t, l.client.Warm(t.Context()), deploytoken.ErrMisconfigured, "invalid_grant")
 	if doc.Holder() != "Nobody" || l.calls(google.DocsBatchUpdate) != 0 {
 		t.Errorf("the document says %q after %d writes", doc.Holder(), l.calls(google.DocsBatchUpdate))
+	}
+}
+
+// fixedToken is a sign-in that always gives the same token.
+type fixedToken string
+
+func (t fixedToken) Token(context.Context) (*auth.Token, error) {
+	return &auth.Token{Value: string(t)}, nil
+}
+
+// TestRefusedTokenWaitsForNobody: Google refuses the token while another call is
+// at a sign-in that hangs.
+func TestRefusedTokenWaitsForNobody(t *testing.T) {
+	var built int
+	s := &signIn{gate: make(chan struct{}, 1)}
+	s.build = func() (*auth.Credentials, error) {
+		built++
+		return auth.NewCredentials(&auth.CredentialsOptions{TokenProvider: fixedToken("x")}), nil
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		s.gate <- struct{}{}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		resp, err := (&transport{base: newBase(), signIn: s, log: slog.New(slog.DiscardHandler)}).RoundTrip(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+		<-s.gate
+	case <-time.After(10 * time.Second):
+		t.Error("the call waits for the sign-in of another")
+		<-s.gate
+		<-done
+	}
+	if _, err := s.token(t.Context()); err != nil || built != 2 {
+		t.Errorf("after %d sign-ins: %v", built, err)
 	}
 }
