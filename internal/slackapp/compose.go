@@ -278,8 +278,10 @@ func escape(text string) string {
 	const gap = "\u200b"
 	var b strings.Builder
 	before := ' '
-	for i, r := range text {
-		after, _ := utf8.DecodeRuneInString(text[i+utf8.RuneLen(r):])
+	for i, width := 0, 0; i < len(text); i += width {
+		var r rune
+		r, width = utf8.DecodeRuneInString(text[i:])
+		after, _ := utf8.DecodeRuneInString(text[i+width:])
 		switch {
 		case r == '`':
 			b.WriteRune('ˋ')

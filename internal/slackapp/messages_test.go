@@ -594,6 +594,8 @@ func TestEscape(t *testing.T) {
 		{"_x_ ~y~", "\u200b_\u200bx\u200b_\u200b \u200b~\u200by\u200b~\u200b"},
 		{"`rm`", "ˋrmˋ"},
 		{"é*", "é\u200b*\u200b"},
+		{"a\xff", "a\ufffd"},
+		{"\xff*a_\xe2\x82", "\ufffd\u200b*\u200ba\u200b_\u200b\ufffd\ufffd"},
 	}
 	for _, tt := range tests {
 		if got := escape(tt.text); got != tt.want {
