@@ -132,7 +132,9 @@ func (s situation) whose() ownership {
 	return others
 }
 
-func sameName(a, b string) bool { return strings.EqualFold(CleanName(a), CleanName(b)) }
+func sameName(a, b string) bool {
+	return strings.EqualFold(Visible(CleanName(a)), Visible(CleanName(b)))
+}
 
 // decide is the whole of what the commands mean. A cached reading serves only
 // a decision to write, which the revision guards; any other is made on a

@@ -50,15 +50,15 @@ func Interpret(r Reading, lastName string) Token {
 	if r.Problem != "" {
 		return Token{Reason: r.Problem}
 	}
-	value, whole := CleanName(r.Value), CleanLine(r.Value, 0)
+	value, seen, last := CleanName(r.Value), Visible(r.Value), Visible(lastName)
 	switch {
-	case value == "":
+	case seen == "":
 		return Token{Reason: fmt.Sprintf("nothing stands after the label. Write the holder's name there, or %s.", Nobody)}
-	case strings.EqualFold(value, Nobody):
+	case strings.EqualFold(seen, Nobody):
 		return Token{State: Free}
-	case hasWords(whole, Nobody):
+	case hasWords(seen, Nobody):
 		return Token{Reason: fmt.Sprintf("it says “%s”, which is %s and something else. Leave one of the two.", value, Nobody)}
-	case lastName != "" && !strings.EqualFold(value, lastName) && hasWords(whole, lastName):
+	case last != "" && !sameName(value, lastName) && hasWords(seen, last):
 		return Token{Reason: fmt.Sprintf("it says “%s”, which is %s and something else. Leave one of the two.", value, lastName)}
 	}
 	return Token{State: Held, Holder: value}
@@ -131,6 +131,27 @@ func CleanLine(text string, limit int) string {
 	return text
 }
 
+// Visible returns text, as CleanLine does without a limit, as people see it:
+// without the characters that show nothing. Names are compared so, and not
+// written: such characters join an emoji, or part letters in Persian.
+func Visible(text string) string {
+	seen := strings.Map(func(r rune) rune {
+		if isInvisible(r) {
+			return -1
+		}
+		return r
+	}, CleanLine(text, 0))
+	return strings.Join(strings.Fields(seen), " ")
+}
+
+// isInvisible reports whether r shows nothing where it isn't known what else it
+// does: whether it is what Unicode calls default ignorable, or another
+// character of format.
+func isInvisible(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) &&
+		!unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+}
+
 // isDirectional reports whether r changes the direction of the text around it
 // without being seen.
 func isDirectional(r rune) bool {
@@ -142,10 +163,10 @@ func isDirectional(r rune) bool {
 // Errors: ErrName.
 func CheckName(name string) error {
 	clean := CleanName(name)
-	if clean == "" {
+	if Visible(clean) == "" {
 		return &Fault{Kind: ErrName, Message: "Your name in Slack is empty. Set your full name in your Slack profile, then try again."}
 	}
-	if hasWords(clean, Nobody) {
+	if hasWords(Visible(clean), Nobody) {
 		return &Fault{Kind: ErrName, Message: fmt.Sprintf("Your name in Slack contains the word %s, which in the document means that the token is free. Change your full name in your Slack profile, then try again.", Nobody)}
 	}
 	return nil

@@ -24,6 +24,16 @@ func TestInterpret(t *testing.T) {
 		{"the last name in another case", Reading{Value: "ana díaz"}, "Ana Díaz", Held, "ana díaz"},
 		{"empty", Reading{Value: " "}, "", Unclear, ""},
 		{"only a zero-width space", Reading{Value: "\u200B"}, "", Unclear, ""},
+		{"only a filler", Reading{Value: "\u3164"}, "", Unclear, ""},
+		{"nobody with a word joiner", Reading{Value: "No\u2060body"}, "", Free, ""},
+		{"nobody with a soft hyphen", Reading{Value: "No\u00ADbody"}, "Ana", Free, ""},
+		{"nobody before a joiner", Reading{Value: "Nobody\u200D"}, "", Free, ""},
+		{"a tagged nobody and a name", Reading{Value: "No\U000E0062body Ana"}, "", Unclear, ""},
+		{"a name in Persian", Reading{Value: "علی\u200Cرضا"}, "", Held, "علی\u200Cرضا"},
+		{"a family", Reading{Value: "👩\u200D👧 Ana"}, "", Held, "👩\u200D👧 Ana"},
+		{"the last name with a soft hyphen", Reading{Value: "A\u00ADna"}, "Ana", Held, "A\u00ADna"},
+		{"the last name with a soft hyphen and another", Reading{Value: "A\u00ADna Bob"}, "Ana", Unclear, ""},
+		{"the last name is invisible", Reading{Value: "Ana"}, "\u2060", Held, "Ana"},
 		{"a problem", Reading{Value: "Nobody", Problem: "there are two lines"}, "", Unclear, ""},
 		{"nobody and a name", Reading{Value: "Nobody Ana"}, "", Unclear, ""},
 		{"a name and nobody", Reading{Value: "Ananobody, nobody"}, "", Unclear, ""},
@@ -49,12 +59,34 @@ func TestInterpret(t *testing.T) {
 func TestCheckName(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"Ana Díaz": true, "Nobodyson": true,
-		"": false, "\u202E": false, "nobody": false, "Ana (Nobody)": false,
+		"علی\u200Cرضا": true, "Ana ❤\uFE0F": true,
+		"": false, "\u202E": false, "\u115F\u2060": false, "nobody": false, "Ana (Nobody)": false,
+		"No\u2060body": false, "No\u00ADbody": false, "Nobody\u200D": false, "Nobody\u034F": false, "N\u180Bo\uFE0Fbody": false,
 	} {
 		if err := CheckName(name); (err == nil) != ok {
 			t.Errorf("CheckName(%q) = %v", name, err)
 		} else if err != nil && !errors.Is(err, ErrName) {
 			t.Errorf("CheckName(%q) is not ErrName: %v", name, err)
+		}
+	}
+}
+
+func TestVisible(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", " Ana  Díaz": "Ana Díaz", "Ana \u2060 Díaz": "Ana Díaz", "Ana\u0301": "Ana\u0301", "\u0600x": "\u0600x", "a\xffb": "ab",
+	} {
+		if got := Visible(text); got != want {
+			t.Errorf("Visible(%q) = %q, want %q", text, got, want)
+		}
+	}
+	for _, span := range [][2]rune{
+		{0xAD, 0xAD}, {0x34F, 0x34F}, {0x61C, 0x61C}, {0x115F, 0x1160}, {0x17B4, 0x17B5}, {0x180B, 0x180F}, {0x200B, 0x200F}, {0x202A, 0x202E},
+		{0x2060, 0x206F}, {0x3164, 0x3164}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0}, {0xE0000, 0xE0FFF},
+	} {
+		for r := span[0]; r <= span[1]; r++ {
+			if name := "A" + string(r) + "na"; Visible(name) != "Ana" || !sameName(name, "ana") {
+				t.Errorf("%U is seen", r)
+			}
 		}
 	}
 }

@@ -130,7 +130,7 @@ func (d *Document) Prepare(r deploytoken.Reading, value string, mark deploytoken
 		}
 	}
 	value = deploytoken.CleanName(value)
-	if value == "" {
+	if deploytoken.Visible(value) == "" {
 		return deploytoken.Batch{}, &deploytoken.Fault{Kind: deploytoken.ErrName, Message: "The name is empty, so it can't be written into the document."}
 	}
 	within := func(start, end int64) *docs.Range {

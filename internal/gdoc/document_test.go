@@ -108,7 +108,7 @@ func TestUnclear(t *testing.T) {
 		{"two", inTabs(google.Tab("Main", google.Lines("Held by: Ann")...), google.Tab("Old", google.Table([]string{"held by: Nobody"}))),
 			[]string{"2 lines", "“Held by: Ann” in the tab “Main”", "“held by: Nobody” in a table in the tab “Old”", "Leave one"}},
 		{"nothing", inTabs(google.Tab("Main", google.Lines("Held by:  ")...)), []string{"nothing stands after", "Nobody"}},
-		{"nothing to be seen", inTabs(google.Tab("Main", google.Lines("Held by: \u200b\u200e")...)), []string{"nothing stands after"}},
+		{"nothing to be seen", inTabs(google.Tab("Main", google.Lines("Held by: \u200b\u200e\u2060")...)), []string{"nothing stands after"}},
 		{"an image", inTabs(google.Tab("Main", google.Paragraph(google.Text("Held by: Ann "), google.Inline{Image: true}))), []string{"other than text"}},
 		{"suggested value", inTabs(google.Tab("Main", google.Paragraph(google.Text("Held by: "), google.Inline{Text: "Nobody", Deleted: "s1"}, google.Inline{Text: "Ann", Inserted: "s1"}))),
 			[]string{"suggestion is pending", "Accept or reject"}},

@@ -85,7 +85,7 @@ func findValue(doc *docs.Document, label string) (value string, at place, proble
 		}
 	}
 	value = strings.Join(strings.Fields(text(l.atoms[first:last])), " ")
-	if deploytoken.CleanName(value) == "" {
+	if deploytoken.Visible(value) == "" {
 		return "", place{}, fmt.Sprintf("nothing stands after “%s”. Write the holder's name there, or %s.", label, deploytoken.Nobody)
 	}
 	head := l.clusterEnd(first)

@@ -58,7 +58,7 @@ func takes(k deploytoken.Kind) bool {
 // document, where it was read, said so.
 func (d teller) open() *deploytoken.Holding {
 	h, t := d.Holding, d.Notice.Token
-	if !h.Open() || t != nil && !(t.State == deploytoken.Held && strings.EqualFold(deploytoken.CleanName(t.Holder), deploytoken.CleanName(h.Name))) {
+	if !h.Open() || t != nil && !(t.State == deploytoken.Held && strings.EqualFold(deploytoken.Visible(t.Holder), deploytoken.Visible(h.Name))) {
 		return nil
 	}
 	return h

@@ -491,7 +491,7 @@ const slackbot = "USLACKBOT"
 // name is the member's name before it is made distinct.
 func (m member) name() string {
 	for _, n := range []string{m.realName, m.displayName, m.handle} {
-		if n = deploytoken.CleanName(n); n != "" {
+		if n = deploytoken.CleanName(n); deploytoken.Visible(n) != "" {
 			return n
 		}
 	}
@@ -549,7 +549,8 @@ func match(name string, candidates []candidate) []candidate {
 	return found
 }
 
-// fold returns the name with case, accents and the @ of handles left aside:
+// fold returns the name with case, accents, the @ of handles and what is
+// invisible left aside:
 // names that people would take for the same fold to the same.
 func fold(name string) string {
 	plain := strings.Map(func(r rune) rune {
@@ -559,7 +560,7 @@ func fold(name string) string {
 			return -1
 		}
 		return r
-	}, norm.NFKD.String(deploytoken.CleanLine(name, 0)))
+	}, norm.NFKD.String(deploytoken.Visible(name)))
 	folded := norm.NFKC.String(cases.Fold().String(plain))
 	return strings.Join(strings.Fields(strings.TrimLeft(folded, "@ ")), " ")
 }

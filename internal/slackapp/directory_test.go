@@ -101,6 +101,7 @@ func TestMatch(t *testing.T) {
 		"jose nunez":                      {"U0JOSE"},
 		"JOSÉ  NÚÑEZ ":                    {"U0JOSE"},
 		"Jose\u0301 Nu\u0301n\u0303ez":    {"U0JOSE"},
+		"Jo\u00adsé Nú\u2060ñez":          {"U0JOSE"},
 		"PEPE":                            {"U0JOSE"},
 		"José":                            {"U0JOSE"},
 		"Yohanna":                         {"U0YOHANNA"},
