@@ -61,7 +61,7 @@ mkdir -p "$work/common/completions"
 "$work/deploytoken" completion bash >"$work/common/completions/deploytoken.bash"
 "$work/deploytoken" completion zsh >"$work/common/completions/_deploytoken"
 "$work/deploytoken" completion fish >"$work/common/completions/deploytoken.fish"
-cp -RL README.md CHANGELOG.md LICENSE docs deploy "$work/common"
+cp -RL README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs deploy "$work/common"
 
 for platform in "${platforms[@]}"; do
 	name=deploytoken_${version#v}_${platform/\//_}

@@ -1,13 +1,58 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
+
+// What the pages of a release link to is in it.
+func TestReleaseLinks(t *testing.T) {
+	const root = "../.."
+	packed := regexp.MustCompile(`(?m)^cp -RL (.+) "\$work/common"$`).FindStringSubmatch(read(t, filepath.Join(root, "deploy/release.sh")))
+	if packed == nil {
+		t.Fatal("what deploy/release.sh packs is not known")
+	}
+	tops := strings.Fields(packed[1])
+	link := regexp.MustCompile(`\]\(([^)\s]+)|(?:src|href)="([^"]+)"`)
+	pages, links := 0, 0
+	for _, top := range tops {
+		err := filepath.WalkDir(filepath.Join(root, top), func(page string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(page) != ".md" {
+				return err
+			}
+			pages++
+			for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+				target, _, _ := strings.Cut(m[1]+m[2], "#")
+				if target == "" || strings.Contains(target, ":") {
+					continue
+				}
+				links++
+				file := filepath.Join(filepath.Dir(page), filepath.FromSlash(target))
+				inside, err := filepath.Rel(root, file)
+				if err != nil {
+					return err
+				}
+				first, _, _ := strings.Cut(filepath.ToSlash(inside), "/")
+				if _, err := os.Stat(file); err != nil || !slices.Contains(tops, first) {
+					t.Errorf("%s links to %s, which a release has not", page, target)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if pages < 5 || links < 20 {
+		t.Errorf("only %d pages with %d links were found", pages, links)
+	}
+}
 
 // What is made of the program for a release calls it by the name that packages
 // install it as, and has a manual page for each command.
