@@ -68,7 +68,10 @@ func health(ctx context.Context, stdout io.Writer, url string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	// The bot is on this machine, and no proxy of the environment's before it.
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(request)
 	if err != nil {
 		reason := err
 		if e, ok := errors.AsType[*net.OpError](err); ok {

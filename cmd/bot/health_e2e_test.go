@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -28,6 +30,16 @@ func TestHealth(t *testing.T) {
 	if status, _, errs := w.bot(t, "health", "--address", "localhost"); status != exitUsage || !strings.Contains(errs, "host:port") {
 		t.Errorf("without a port: %d %q", status, errs)
 	}
+
+	// A proxy is never used for this machine's own addresses, but would be for a
+	// name that only the container knows.
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer proxy.Close()
+	w.config["HTTP_PROXY"] = proxy.URL
+	if status, out, _ := w.bot(t, "health", "--address", "bot.invalid:80"); status != exitFailed {
+		t.Errorf("a proxy's answer is taken for the bot's: %d %q", status, out)
+	}
+	delete(w.config, "HTTP_PROXY")
 
 	w.config["HTTP_ADDRESS"] = "127.0.0.1:0"
 	w.config["SLACK_API_URL"] = "http://127.0.0.1:1/api/"
