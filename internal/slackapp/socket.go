@@ -488,7 +488,7 @@ func openConnection(ctx context.Context, client *slack.Client) (string, error) {
 	}
 	f := &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Cannot open a connection to Slack just now.", Cause: withoutURL(err)}
 	if e, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-		f.RetryAfter = e.RetryAfter
+		f.RetryAfter = askedPause(e)
 	}
 	if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
 		why, bad := badToken[e.Err]
@@ -509,6 +509,15 @@ func misconfigured(err error) error {
 		return err
 	}
 	return nil
+}
+
+// maxRetryAfter is the longest pause that Slack may ask for. Its limits are by the
+// minute; a longer one would keep what is to be told from people for as long.
+const maxRetryAfter = 5 * time.Minute
+
+// askedPause returns how long Slack asks to wait before the next call.
+func askedPause(e *slack.RateLimitedError) time.Duration {
+	return min(max(e.RetryAfter, 0), maxRetryAfter)
 }
 
 func retryAfter(err error) time.Duration {

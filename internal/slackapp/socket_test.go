@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slack-go/slack"
+
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
 )
 
@@ -322,6 +324,26 @@ func TestSocketHonoursRetryAfter(t *testing.T) {
 	f.next()
 	if opens := f.opened(); opens[1].Sub(opens[0]) < time.Second {
 		t.Errorf("tried again after %v", opens[1].Sub(opens[0]))
+	}
+}
+
+func TestRetryAfterIsBounded(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{
+		-time.Second: 0, 0: 0, time.Minute: time.Minute, maxRetryAfter: maxRetryAfter, 24 * time.Hour: maxRetryAfter,
+	} {
+		err := &slack.RateLimitedError{RetryAfter: asked}
+		if got := retryAfter(fault(err, "post a message", true)); got != want {
+			t.Errorf("asked to wait %v, a call waits %v, want %v", asked, got, want)
+		}
+	}
+	f := newScriptedSlack(t)
+	f.open = func(_ int, w http.ResponseWriter) bool {
+		w.Header().Set("Retry-After", "86400")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	}
+	if _, err := openConnection(t.Context(), f.client()); retryAfter(err) != maxRetryAfter {
+		t.Errorf("a connection waits %v", retryAfter(err))
 	}
 }
 

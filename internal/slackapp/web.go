@@ -185,7 +185,7 @@ func fault(err error, doing string, writes bool) error {
 		return f
 	}
 	if e, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-		f.Kind, f.RetryAfter = deploytoken.ErrUnavailable, e.RetryAfter
+		f.Kind, f.RetryAfter = deploytoken.ErrUnavailable, askedPause(e)
 		f.Message = fmt.Sprintf("Cannot %s just now: Slack asks for fewer calls.", doing)
 		return f
 	}
