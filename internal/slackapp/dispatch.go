@@ -694,9 +694,19 @@ func (in *Inbound) turnDown(e *envelope, r request, why string) {
 		return
 	}
 	in.ack(e, r, nil)
-	if !in.notes.submit(r.ID, func() { in.respond(r, refusal(why)) }) {
+	if !in.notes.submit(r.ID, func() { in.note(r, why) }) {
 		in.logger(r).Warn("could not tell the asker so")
 	}
+}
+
+// note tells the asker why nothing more is done.
+func (in *Inbound) note(r request, why string) {
+	defer func() {
+		if p := recover(); p != nil {
+			in.logger(r).Error("panic while turning a request down", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	in.respond(r, refusal(why))
 }
 
 // ackNothing acknowledges what asks for nothing. A form that can't be read stays

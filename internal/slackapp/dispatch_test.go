@@ -522,6 +522,22 @@ func TestPanics(t *testing.T) {
 	}
 }
 
+// A panic in a refusal that no acknowledgement carries ends nothing but that.
+func TestPanicInNote(t *testing.T) {
+	var log lockedBuffer
+	in := NewInbound(InboundConfig{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	in.responder = nil
+	if !in.notes.submit("e1", func() { in.note(request{ID: "e1", Person: "U1", Ask: askTake}, sorry) }) {
+		t.Fatal("the refusal was not taken in")
+	}
+	if err := in.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "panic while turning a request down") {
+		t.Errorf("the log is %s", log.String())
+	}
+}
+
 func TestOrderOfOnePerson(t *testing.T) {
 	r := runInbound(t, func(_ *InboundConfig, c *recordedCommands) {
 		c.do = func(_ context.Context, c deploytoken.Command) {
