@@ -98,9 +98,9 @@ func NewClient(c Config) (*Client, error) {
 // credentials don't tell.
 func (c *Client) Account() string { return c.transport.signIn.account() }
 
-// Warm signs in, so that the first call needn't.
+// warm signs in, so that the first call needn't.
 // Errors: deploytoken.ErrUnavailable, deploytoken.ErrMisconfigured.
-func (c *Client) Warm(ctx context.Context) error {
+func (c *Client) warm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if _, err := c.transport.signIn.token(ctx); err != nil {

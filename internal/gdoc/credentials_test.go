@@ -96,7 +96,7 @@ func TestDefaultCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	if err := client.Warm(t.Context()); err != nil || client.Account() != account {
+	if err := client.warm(t.Context()); err != nil || client.Account() != account {
 		t.Errorf("signed in as %q: %v", client.Account(), err)
 	}
 	doc, _ := l.document(t, google.Lines("Held by: Ann")...)

@@ -19,7 +19,7 @@ import (
 
 // TrySignIn signs in.
 func (c *Client) TrySignIn(ctx context.Context) (found, warning string, err error) {
-	if err := c.Warm(ctx); err != nil {
+	if err := c.warm(ctx); err != nil {
 		return "", "", err
 	}
 	if c.Account() == "" {

@@ -469,7 +469,7 @@ func TestLastEditor(t *testing.T) {
 func TestRoundTrips(t *testing.T) {
 	l := startGoogle(t)
 	_, d := l.document(t, google.Lines("Held by: Nobody")...)
-	if err := l.client.Warm(t.Context()); err != nil {
+	if err := l.client.warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n := l.calls(google.TokenIssue); n != 1 {

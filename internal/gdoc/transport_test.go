@@ -21,7 +21,7 @@ import (
 // when it sees the request, must not be sent again by net/http.
 func TestNoReplay(t *testing.T) {
 	l := startGoogle(t)
-	if err := l.client.Warm(t.Context()); err != nil {
+	if err := l.client.warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var writes atomic.Int32
@@ -50,7 +50,7 @@ func TestNoReplay(t *testing.T) {
 // gives an error that says at most that it isn't known; and then a new one works.
 func TestStaleConnection(t *testing.T) {
 	l := startGoogle(t)
-	if err := l.client.Warm(t.Context()); err != nil {
+	if err := l.client.warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var writes atomic.Int32
@@ -86,7 +86,7 @@ func TestStaleConnection(t *testing.T) {
 
 func TestLandedThoughTheAnswerIsCut(t *testing.T) {
 	l := startGoogle(t)
-	if err := l.client.Warm(t.Context()); err != nil {
+	if err := l.client.warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -146,7 +146,7 @@ func TestSignInTrouble(t *testing.T) {
 	// The key was deleted.
 	l.DeleteKey(account)
 	wantFault(t, d.Write(t.Context(), b), deploytoken.ErrMisconfigured, "invalid_grant", "clock", account)
-	wantFault(t, l.client.Warm(t.Context()), deploytoken.ErrMisconfigured, "invalid_grant")
+	wantFault(t, l.client.warm(t.Context()), deploytoken.ErrMisconfigured, "invalid_grant")
 	if doc.Holder() != "Nobody" || l.calls(google.DocsBatchUpdate) != 0 {
 		t.Errorf("the document says %q after %d writes", doc.Holder(), l.calls(google.DocsBatchUpdate))
 	}

@@ -32,7 +32,7 @@ func BenchmarkBusy(b *testing.B) {
 	knock := silentPort(b)
 
 	b.Run("script", func(b *testing.B) {
-		writeFile(b, s.path("check"), Script())
+		writeFile(b, s.path("check"), script)
 		var total time.Duration
 		for range b.N {
 			out := s.run("start=$(date +%s%N); sh -s <" + s.path("check") + " >/dev/null; echo $(($(date +%s%N) - start))")

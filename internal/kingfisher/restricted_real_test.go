@@ -528,7 +528,7 @@ func TestInstalledScriptIsTheOneSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(text) != Script() {
+	if string(text) != script {
 		t.Error("deploy/kingfisher/kingfisher-busy is not check.sh")
 	}
 }

@@ -17,12 +17,11 @@ import (
 // package reads. A script that was installed on the server must be of the same.
 const ScriptVersion = 2
 
+// script is the shell script that makes the checks on the server. It is sent over
+// SSH, or installed there behind a forced command.
+//
 //go:embed check.sh
 var script string
-
-// Script returns the shell script that makes the checks on the server. It is
-// sent over SSH, or installed there behind a forced command.
-func Script() string { return script }
 
 const (
 	// installedCommand runs a script that is installed on the server, where a

@@ -186,7 +186,7 @@ func closedAddress(t *testing.T) string {
 // nothing else: the server runs it as root, and the bot sends none.
 func TestInstalledScript(t *testing.T) {
 	s := startServer(t, "", "")
-	s.run("cat >/run/kingfisher-busy <<'END'\n" + Script() + "END\nchmod 755 /run/kingfisher-busy")
+	s.run("cat >/run/kingfisher-busy <<'END'\n" + script + "END\nchmod 755 /run/kingfisher-busy")
 	// What stands for sudo: root's own key, behind the same command.
 	s.run(`printf '#!/bin/sh\necho "$SSH_ORIGINAL_COMMAND" >>/run/asked\nexec /run/kingfisher-busy\n' >/run/forced; chmod 755 /run/forced; touch /run/asked; chmod 666 /run/asked`)
 	key, err := os.ReadFile(s.path("authorized_keys"))
