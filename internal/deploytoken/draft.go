@@ -7,8 +7,9 @@ import (
 
 // Draft reports whether the holding lasts and is known to be the person's, and
 // returns the words that its release may begin with: those of the command of
-// that ID, if it was a release of the person's, or what the holding is for where command is
-// "". Who holds the token by the document is left to the release itself.
+// that ID, if it was a release of the person's, or what the holding is for where
+// command is "". Who holds the token by the document is left to the release
+// itself.
 // Errors: ErrUnavailable.
 func (s *Service) Draft(ctx context.Context, person, holding, command string) (words string, theirs bool, err error) {
 	h, err := s.ledger.Holding(ctx, holding)

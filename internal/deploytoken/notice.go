@@ -136,7 +136,8 @@ type Notice struct {
 	// Number counts the reminders of a holding, or is a position in the
 	// waitlist, from 1.
 	Number int `json:"number,omitempty"`
-	// Until is when reminders begin again.
+	// Until is when what it tells of ends by itself: of NoticeTurn, the turn; of
+	// OutcomeQuiet, the time without reminders.
 	Until time.Time `json:"until,omitzero"`
 	// BlindSince is since when the bot had not seen the document, where that
 	// was long; zero otherwise.

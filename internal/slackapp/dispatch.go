@@ -1,6 +1,7 @@
 // Package slackapp is the bot in Slack. An Inbound takes in what people say and
-// click, over Socket Mode; a Deliverer sends what the token's changes tell
-// them; a Directory knows who they are.
+// click, over Socket Mode, and turns it into deploytoken's commands; a Deliverer
+// tells, in words, channels and people what deploytoken has to tell them; a
+// Directory knows who they are.
 package slackapp
 
 import (
@@ -36,8 +37,7 @@ type Commands interface {
 	// Draft reports whether the holding lasts and is known to be the person's,
 	// and returns the words that a form for its release begins with: those of
 	// the command of that ID, if it was a release of the person's, or what the
-	// holding is for
-	// where command is "". It asks nobody but the store.
+	// holding is for where command is "". It asks nobody but the store.
 	Draft(ctx context.Context, person, holding, command string) (words string, theirs bool, err error)
 }
 
@@ -330,7 +330,9 @@ func (in *Inbound) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// receive takes one envelope in. It does not block the connection's reader.
+// receive takes one envelope in. It holds up the connection's reader only where
+// it turns the envelope down, until the acknowledgement is written: nothing else
+// is sure to have a place for it, or to be done before the socket is closed.
 func (in *Inbound) receive(e *envelope) {
 	r := in.parse(e)
 	person := orElse(r.Person, e.ID)

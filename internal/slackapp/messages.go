@@ -1,6 +1,3 @@
-// Package slackapp is Slack, in and out. In: the Socket Mode connection, the
-// slash commands and the buttons, turned into deploytoken's commands. Out: what
-// deploytoken tells, in words, to channels and people; and who the people are.
 package slackapp
 
 import (

@@ -79,8 +79,8 @@ type socket struct {
 	// open calls apps.connections.open and returns the connection's address,
 	// which holds a secret ticket.
 	open func(ctx context.Context) (string, error)
-	// receive takes each envelope. It is called by the connection's reader and
-	// must not block.
+	// receive takes each envelope. It is called by the connection's reader, and
+	// must not block for longer than it takes to write an acknowledgement.
 	receive func(*envelope)
 	log     *slog.Logger
 	now     func() time.Time
