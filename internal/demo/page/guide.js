@@ -28,7 +28,8 @@ const steps = [
   },
   {
     done: () => !is(0) && holder() !== 'Nobody',
-    text: () => html`The document now names you, and the channel was told. Above, become ${name(1)}, who wants it too.`,
+    text: () => html`The document now names you, and the channel was told. Become ${name(1)}, who wants it too: here, or above, where everybody is.`,
+    action: () => ({label: `Become ${name(1)}`, run: () => become(shown.demo.people[1].id)}),
   },
   {
     done: () => shown.slack.channels.some((c) => c.messages?.some((m) => m.ephemeral_to === shown.demo.people[1].id && m.text.includes(holder()))),
