@@ -41,6 +41,9 @@ func TestScreenshots(t *testing.T) {
 		if wide := value[int64](p, `document.documentElement.scrollWidth`); wide > look.width {
 			t.Errorf("of %d px, the page takes %d", look.width, wide)
 		}
+		if look.width > 1240 && !value[bool](p, `document.querySelectorAll('#history th')[2].getBoundingClientRect().right <= document.querySelector('.grid').getBoundingClientRect().right`) {
+			t.Errorf("at %d px, the names in the Deploy history are cut off", look.width)
+		}
 		if *screenshots && look.name != "" {
 			p.write(look.name, p.screenshot())
 		}

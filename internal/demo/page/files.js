@@ -85,6 +85,8 @@ export function difference(before, after) {
 const isHigh = (s, i) => s[i] >= '\ud800' && s[i] <= '\udbff';
 const isLow = (s, i) => s[i] >= '\udc00' && s[i] <= '\udfff';
 
+const isTime = (text) => /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(text);
+
 export function deployHistory() {
   const s = shown.google.spreadsheet;
   const [head, ...rows] = s.sheets[0].rows ?? [];
@@ -96,7 +98,7 @@ export function deployHistory() {
         ${head ? html`
           <table>
             <thead><tr>${head.map((h) => html`<th scope="col">${h}</th>`)}</tr></thead>
-            <tbody>${rows.map((r) => html`<tr>${head.map((_, i) => html`<td><div>${r?.[i] ?? ''}</div></td>`)}</tr>`)}</tbody>
+            <tbody>${rows.map((r) => html`<tr>${head.map((_, i) => html`<td class=${isTime(r?.[i]) ? 'time' : nothing}><div>${r?.[i] ?? ''}</div></td>`)}</tr>`)}</tbody>
           </table>
           ${rows.length ? nothing : html`<p class="empty">No entries yet.</p>`}` : html`<p class="empty">Empty. The bot writes a row for each time that someone had the token.</p>`}
       </div>
