@@ -52,10 +52,11 @@ const (
 
 // A messenger delivers messages to channels and people.
 type messenger interface {
-	// Deliver sends the message and returns where it stands.
+	// Deliver sends the message and returns where it stands, and how many are
+	// done with, of d and then its Late: at least d.
 	// Errors: ErrUndeliverable (never try again), ErrAmbiguous (it may have
 	// been sent), ErrUnavailable, ErrMisconfigured.
-	Deliver(ctx context.Context, d deploytoken.Delivery) (deploytoken.Receipt, error)
+	Deliver(ctx context.Context, d deploytoken.Delivery) (r deploytoken.Receipt, told int, err error)
 }
 
 // A drainer delivers the outbox's effects: in order for each destination, one
@@ -182,7 +183,7 @@ func (d *drainer) next(ctx context.Context, stop <-chan struct{}, destination st
 	if err != nil || len(claimed) == 0 {
 		return false, err
 	}
-	first, done := d.gather(ctx, claimed)
+	first := d.gather(ctx, claimed)
 	log := d.log.With("effect", first.Key, "destination", destination, "attempt", first.Attempt)
 	if id := first.Notice.Command; id != "" {
 		log = log.With("command", id)
@@ -192,7 +193,7 @@ func (d *drainer) next(ctx context.Context, stop <-chan struct{}, destination st
 	}
 	dctx, cancel := context.WithTimeout(ctx, deliverWithin)
 	dctx, release := d.hold(dctx, lease)
-	receipt, follow, err := d.deliver(dctx, first, log)
+	receipt, told, follow, err := d.deliver(dctx, first, log)
 	release()
 	cancel()
 	if d.onDelivered != nil {
@@ -209,6 +210,11 @@ func (d *drainer) next(ctx context.Context, stop <-chan struct{}, destination st
 				Key: "mended:" + first.Key, Destination: d.channel,
 				Notice: deploytoken.Notice{Kind: deploytoken.NoticeMended, Holding: row, Edits: troubleKey(first.Key), At: d.clock()},
 			})
+		}
+		// What wasn't told is still due: the next turn's.
+		done := []string{first.Key}
+		for _, late := range first.Late[:told-1] {
+			done = append(done, late.Key)
 		}
 		late := d.clock().Sub(first.Inserted).Round(time.Millisecond)
 		err = d.insist(ctx, stop, func() error { return d.outbox.Delivered(ctx, lease, done, receipt, follow, d.clock()) })
@@ -288,20 +294,17 @@ func (d *drainer) insist(ctx context.Context, stop <-chan struct{}, record func(
 }
 
 // gather completes the first delivery of a claim, and takes along those after
-// it that one summary of late messages can stand for. It returns the keys of
-// all of them.
-func (d *drainer) gather(ctx context.Context, claimed []deploytoken.Delivery) (deploytoken.Delivery, []string) {
+// it that one summary of late messages can stand for.
+func (d *drainer) gather(ctx context.Context, claimed []deploytoken.Delivery) deploytoken.Delivery {
 	first := claimed[0]
 	now := d.clock()
 	first.At, first.Link, first.HistoryLink = now, d.link, d.history.Link()
-	done := []string{first.Key}
 	if summarised(first, now) {
 		for _, next := range claimed[1:] {
 			if !summarised(next, now) {
 				break
 			}
 			first.Late = append(first.Late, next)
-			done = append(done, next.Key)
 		}
 	}
 	if first.Notice.Kind == deploytoken.NoticeAnswer && now.Sub(first.Notice.At) > staleAnswer {
@@ -311,7 +314,7 @@ func (d *drainer) gather(ctx context.Context, claimed []deploytoken.Delivery) (d
 		}
 		first.Now = &st
 	}
-	return first, done
+	return first
 }
 
 // summarised reports whether the delivery is one that several late ones of may
@@ -331,14 +334,16 @@ func summarised(d deploytoken.Delivery, now time.Time) bool {
 	return false
 }
 
-// deliver makes one attempt.
-func (d *drainer) deliver(ctx context.Context, n deploytoken.Delivery, log *slog.Logger) (r deploytoken.Receipt, follow []deploytoken.Effect, err error) {
+// deliver makes one attempt. Told is how many are done with, of n and then its
+// Late.
+func (d *drainer) deliver(ctx context.Context, n deploytoken.Delivery, log *slog.Logger) (r deploytoken.Receipt, told int, follow []deploytoken.Effect, err error) {
 	defer func() {
 		// A message that can't be put into words must not stop the others.
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: panic: %v", deploytoken.ErrUndeliverable, p)
 		}
 	}()
+	told = 1
 	switch n.Notice.Kind {
 	case deploytoken.NoticeRow:
 		follow, err = d.writeRow(ctx, n, log)
@@ -348,9 +353,9 @@ func (d *drainer) deliver(ctx context.Context, n deploytoken.Delivery, log *slog
 		if since, old := d.old(n); old {
 			n.Attempt, n.Inserted = max(n.Attempt, 2), since
 		}
-		r, err = d.messenger.Deliver(ctx, n)
+		r, told, err = d.messenger.Deliver(ctx, n)
 	}
-	return r, follow, err
+	return r, told, follow, err
 }
 
 // old reports whether n, or what it tells of, is older than this process, and

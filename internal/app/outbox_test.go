@@ -33,6 +33,9 @@ type board struct {
 	sweepFault error
 	seemFor    time.Duration
 	removed    time.Time
+	// toldBefore are messages that an attempt that isn't known of has posted, each
+	// by the keys that it tells.
+	toldBefore [][]string
 	// during, if not nil, is called in each delivery of a message.
 	during func(ctx context.Context)
 	// over, if not nil, is what the drainer sees of the store.
@@ -50,21 +53,27 @@ func (b *board) try(key string) (lands bool, err error) {
 	return b.fault(key, b.tries[key])
 }
 
-func (b *board) Deliver(ctx context.Context, d deploytoken.Delivery) (deploytoken.Receipt, error) {
+func (b *board) Deliver(ctx context.Context, d deploytoken.Delivery) (r deploytoken.Receipt, told int, err error) {
 	if b.during != nil {
 		b.during(ctx)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	lands, err := b.try(d.Key)
+	told = 1 + len(d.Late)
+	for _, keys := range b.toldBefore {
+		if err == nil && keys[0] == d.Key {
+			return deploytoken.Receipt{}, min(told, len(keys)), nil
+		}
+	}
 	if lands {
 		b.posts = append(b.posts, d.Key)
 		b.last = d
 	}
 	if err != nil {
-		return deploytoken.Receipt{}, err
+		return deploytoken.Receipt{}, 0, err
 	}
-	return deploytoken.Receipt{Channel: "C1", Timestamp: fmt.Sprint(len(b.posts))}, nil
+	return deploytoken.Receipt{Channel: "C1", Timestamp: fmt.Sprint(len(b.posts))}, told, nil
 }
 
 func (b *board) Append(ctx context.Context, e deploytoken.Entry) error {
@@ -385,6 +394,26 @@ func TestDelivery(t *testing.T) {
 			pass(2 * time.Minute)
 			if posts, _ := b.seen(); !slices.Equal(posts, []string{"a", "d"}) {
 				t.Errorf("posts %v", posts)
+			}
+		})
+	})
+	t.Run("what a summary that was posted before doesn't tell is told after it", func(t *testing.T) {
+		down := true
+		b := &board{toldBefore: [][]string{{"a"}, {"b", "c"}}, fault: func(key string, n int) (bool, error) {
+			if down {
+				return false, unavailable
+			}
+			return true, nil
+		}}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"), message("b"), message("c"), message("d"), message("e"))
+			pass(2 * time.Hour)
+			b.mu.Lock()
+			down = false
+			b.mu.Unlock()
+			pass(2 * time.Minute)
+			if posts, _ := b.seen(); !slices.Equal(posts, []string{"d"}) || len(b.last.Late) != 1 || b.last.Late[0].Key != "e" {
+				t.Errorf("posts %v, the last with %+v", posts, b.last.Late)
 			}
 		})
 	})

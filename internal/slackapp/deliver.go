@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,9 +21,12 @@ const (
 	// lookingFor is how long it says something that a look has begun.
 	lookingFor = 20 * time.Second
 	// metadataType is the type of the metadata by which a message of an effect
-	// is recognised; under metadataKey, its payload has the effect's key.
+	// is recognised. Under metadataKey, its payload has the effect's key, and
+	// under metadataWith those of the others that a summary tells, one a line, as
+	// Slack's payloads have no lists of words. Twenty keys come to 2 KB at most.
 	metadataType = "deploytoken"
 	metadataKey  = "key"
+	metadataWith = "with"
 	// findAmong bounds the messages among which one is looked for, and clockSkew
 	// is how far this clock may be ahead of Slack's.
 	findAmong = 200
@@ -74,24 +78,29 @@ func NewDeliverer(client *slack.Client, overrideURL string) *Deliverer {
 // Deliver sends the message that d stands for, and returns where it stands. An
 // answer goes where the command was given while that can be answered, else into
 // a direct message. What there is nothing to tell of any more is not sent.
+//
+// Told is how many are done with, of d and then its Late: all of them, unless
+// what an earlier attempt had posted tells only the first ones.
 // Errors: ErrUndeliverable (never try again), ErrAmbiguous (it may have been
 // sent), ErrUnavailable, ErrMisconfigured.
-func (s *Deliverer) Deliver(ctx context.Context, d deploytoken.Delivery) (deploytoken.Receipt, error) {
+func (s *Deliverer) Deliver(ctx context.Context, d deploytoken.Delivery) (r deploytoken.Receipt, told int, err error) {
+	all := 1 + len(d.Late)
 	if edits(d.Notice) && len(d.Late) == 0 && d.Edits.Timestamp == "" {
-		return deploytoken.Receipt{}, nil
+		return deploytoken.Receipt{}, all, nil
 	}
 	m, ok := teller{d, s.overrideURL}.message()
 	if !ok {
-		return deploytoken.Receipt{}, nil
+		return deploytoken.Receipt{}, all, nil
 	}
 	kind, id, _ := strings.Cut(d.Destination, ":")
 	switch {
 	case d.Destination == deploytoken.ToChannel(id):
 		return s.toChannel(ctx, id, d, m)
 	case d.Destination == deploytoken.ToPerson(id):
-		return s.toPerson(ctx, id, d, m)
+		r, err = s.toPerson(ctx, id, d, m)
+		return r, all, err
 	}
-	return deploytoken.Receipt{}, &deploytoken.Fault{
+	return deploytoken.Receipt{}, 0, &deploytoken.Fault{
 		Kind: deploytoken.ErrUndeliverable, Message: fmt.Sprintf("Cannot send a message to %q: it is no channel and no person.", kind),
 	}
 }
@@ -105,29 +114,33 @@ func edits(n deploytoken.Notice) bool {
 	return n.Edits != ""
 }
 
-func (s *Deliverer) toChannel(ctx context.Context, channel string, d deploytoken.Delivery, m Message) (deploytoken.Receipt, error) {
+// toChannel sends m, unless an earlier attempt is seen to have told something of
+// d; told is as Deliver returns it.
+func (s *Deliverer) toChannel(ctx context.Context, channel string, d deploytoken.Delivery, m Message) (r deploytoken.Receipt, told int, err error) {
 	if d.Attempt > 1 && (d.Edits.Timestamp == "" || len(d.Late) > 0) {
-		sent, err := s.find(ctx, channel, d)
-		if len(d.Late) > 0 && sent.Timestamp != "" {
-			return deploytoken.Receipt{}, err
-		}
-		if err != nil || sent.Timestamp != "" {
-			return sent, err
+		if r, told, err = s.find(ctx, channel, d); err != nil || told > 0 {
+			return r, told, err
 		}
 	}
 	switch {
 	case len(d.Late) > 0:
+		with := make([]string, len(d.Late))
+		for i, late := range d.Late {
+			with[i] = late.Key
+		}
 		// A later edit of the first message must not replace the summary.
-		_, err := s.post(ctx, channel, d.Key, "", m)
-		return deploytoken.Receipt{}, err
+		_, err = s.post(ctx, channel, d.Key, "", m, with...)
+		return deploytoken.Receipt{}, 1 + len(d.Late), err
 	case d.Edits.Timestamp != "":
-		return s.edit(ctx, d.Edits, m)
+		r, err = s.edit(ctx, d.Edits, m)
+		return r, 1, err
 	}
 	thread := d.Thread.Timestamp
 	if d.Thread.Channel != channel {
 		thread = "" // the first of them went elsewhere
 	}
-	return s.post(ctx, channel, d.Key, thread, m)
+	r, err = s.post(ctx, channel, d.Key, thread, m)
+	return r, 1, err
 }
 
 func (s *Deliverer) toPerson(ctx context.Context, person string, d deploytoken.Delivery, m Message) (deploytoken.Receipt, error) {
@@ -166,11 +179,16 @@ func (s *Deliverer) lookingAt(ctx context.Context, d deploytoken.Delivery, m Mes
 	_ = s.responder.respond(ctx, c.ResponseURL, m, c.Message == "" || c.Ephemeral)
 }
 
-// post sends a message to a channel or into a thread of it.
-func (s *Deliverer) post(ctx context.Context, channel, key, thread string, m Message) (deploytoken.Receipt, error) {
+// post sends a message to a channel or into a thread of it. Key and with are
+// those of the effects that it tells.
+func (s *Deliverer) post(ctx context.Context, channel, key, thread string, m Message, with ...string) (deploytoken.Receipt, error) {
+	payload := map[string]any{metadataKey: key}
+	if len(with) > 0 {
+		payload[metadataWith] = strings.Join(with, "\n")
+	}
 	send := func(m Message) (string, string, error) {
 		options := append(content(m),
-			slack.MsgOptionMetadata(slack.SlackMetadata{EventType: metadataType, EventPayload: map[string]any{metadataKey: key}}),
+			slack.MsgOptionMetadata(slack.SlackMetadata{EventType: metadataType, EventPayload: payload}),
 			slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
 		if thread != "" {
 			options = append(options, slack.MsgOptionTS(thread))
@@ -188,34 +206,66 @@ func (s *Deliverer) post(ctx context.Context, channel, key, thread string, m Mes
 }
 
 // find looks for a message that an earlier attempt may have posted without
-// hearing of it. It finds none where the bot may not read the channel.
-func (s *Deliverer) find(ctx context.Context, channel string, d deploytoken.Delivery) (deploytoken.Receipt, error) {
+// hearing of it, and returns how many it tells of d and then its Late; 0 where
+// there is none, or the bot may not read the channel. There is no receipt of a
+// summary: a later edit of the first message must not replace it.
+func (s *Deliverer) find(ctx context.Context, channel string, d deploytoken.Delivery) (r deploytoken.Receipt, told int, err error) {
 	oldest := fmt.Sprintf("%d.000000", d.Inserted.Add(-clockSkew).Unix())
 	var messages []slack.Message
-	var err error
-	if d.Thread.Timestamp != "" && len(d.Late) == 0 {
-		messages, _, _, err = s.client.GetConversationRepliesContext(ctx, &slack.GetConversationRepliesParameters{
+	doing := "look for a message"
+	if d.Thread.Timestamp != "" {
+		thread, _, _, err := s.client.GetConversationRepliesContext(ctx, &slack.GetConversationRepliesParameters{
 			ChannelID: channel, Timestamp: d.Thread.Timestamp, Oldest: oldest, Limit: findAmong, IncludeAllMetadata: true,
 		})
-	} else {
-		var page *slack.GetConversationHistoryResponse
-		page, err = s.client.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{
+		if err := fault(err, doing, false); errors.Is(err, deploytoken.ErrUnavailable) {
+			return deploytoken.Receipt{}, 0, err
+		}
+		messages = thread
+	}
+	if d.Thread.Timestamp == "" || len(d.Late) > 0 {
+		page, err := s.client.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{
 			ChannelID: channel, Oldest: oldest, Limit: findAmong, IncludeAllMetadata: true,
 		})
-		if page != nil {
-			messages = page.Messages
+		if err := fault(err, doing, false); errors.Is(err, deploytoken.ErrUnavailable) {
+			return deploytoken.Receipt{}, 0, err
 		}
-	}
-	err = fault(err, "look for a message", false)
-	if errors.Is(err, deploytoken.ErrUnavailable) {
-		return deploytoken.Receipt{}, err
+		if page != nil {
+			messages = append(messages, page.Messages...)
+		}
 	}
 	for _, m := range messages {
-		if m.Metadata.EventType == metadataType && m.Metadata.EventPayload[metadataKey] == d.Key {
-			return deploytoken.Receipt{Channel: channel, Timestamp: m.Timestamp}, nil
+		n, alone := tells(m.Metadata, d)
+		if n <= told {
+			continue
+		}
+		r, told = deploytoken.Receipt{}, n
+		if alone {
+			r = deploytoken.Receipt{Channel: channel, Timestamp: m.Timestamp}
 		}
 	}
-	return deploytoken.Receipt{}, nil
+	return r, told, nil
+}
+
+// tells returns how many a message with the metadata tells of d and then its
+// Late, and whether it tells one alone.
+func tells(m slack.SlackMetadata, d deploytoken.Delivery) (n int, alone bool) {
+	if m.EventType != metadataType {
+		return 0, false
+	}
+	first, _ := m.EventPayload[metadataKey].(string)
+	told := []string{first}
+	if with, _ := m.EventPayload[metadataWith].(string); with != "" {
+		told = append(told, strings.Split(with, "\n")...)
+	}
+	i := slices.Index(told, d.Key)
+	if i < 0 {
+		return 0, false
+	}
+	n = 1
+	for n <= len(d.Late) && i+n < len(told) && told[i+n] == d.Late[n-1].Key {
+		n++
+	}
+	return n, len(told) == 1
 }
 
 // edit replaces a message. One that has been deleted stays so.

@@ -162,9 +162,12 @@ func answerTo(c *deploytoken.Command, o deploytoken.Outcome) deploytoken.Deliver
 
 func deliver(t testing.TB, s *Deliverer, d deploytoken.Delivery) deploytoken.Receipt {
 	t.Helper()
-	r, err := s.Deliver(t.Context(), d)
+	r, told, err := s.Deliver(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := 1 + len(d.Late); told != want {
+		t.Errorf("%s: %d told, want %d", d.Key, told, want)
 	}
 	return r
 }
@@ -395,7 +398,7 @@ func TestErrorsOfDelivery(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			_, err := delivererOf(s).Deliver(t.Context(), tt.d)
+			_, _, err := delivererOf(s).Deliver(t.Context(), tt.d)
 			if !errors.Is(err, tt.kind) {
 				t.Fatalf("error %v, want %v", err, tt.kind)
 			}
@@ -423,7 +426,7 @@ func TestUnreachableSlack(t *testing.T) {
 	}
 	server.Close()
 	out := NewDeliverer(NewClient(sandboxBotToken, "", address), "")
-	_, err = out.Deliver(t.Context(), delivery(deploytoken.Notice{Kind: deploytoken.NoticeTaken}, alice()))
+	_, _, err = out.Deliver(t.Context(), delivery(deploytoken.Notice{Kind: deploytoken.NoticeTaken}, alice()))
 	if !errors.Is(err, deploytoken.ErrUnavailable) || errors.Is(err, deploytoken.ErrAmbiguous) {
 		t.Errorf("no connection: %v", err)
 	}
@@ -468,7 +471,7 @@ func TestPostWithoutAnswerIsFoundAgain(t *testing.T) {
 			if err := s.AddFault(sandbox.Fault{Method: "chat.postMessage", Kind: sandbox.FaultLost, Count: 1}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := out.Deliver(t.Context(), d); !errors.Is(err, deploytoken.ErrAmbiguous) {
+			if _, _, err := out.Deliver(t.Context(), d); !errors.Is(err, deploytoken.ErrAmbiguous) {
 				t.Fatalf("first attempt: %v", err)
 			}
 			d.Attempt = 2
@@ -481,6 +484,86 @@ func TestPostWithoutAnswerIsFoundAgain(t *testing.T) {
 	}
 }
 
+// Between the attempts, what is late has become more, and so a summary: of what
+// an earlier one told, none is told again, and none of the rest is passed over.
+func TestSummaryTellsWhatWasNotTold(t *testing.T) {
+	at := func(key, name string) deploytoken.Delivery {
+		h := alice()
+		h.Name = name
+		d := delivery(deploytoken.Notice{Kind: deploytoken.NoticeTaken}, h)
+		d.Key = key
+		return d
+	}
+	all := []deploytoken.Delivery{at("began:h1", "Ann"), at("began:h2", "Ben"), at("began:h3", "Cat"), at("began:h4", "Dan")}
+	together := func(n int) deploytoken.Delivery {
+		d := all[0]
+		d.Late = all[1:n]
+		return d
+	}
+	for _, tt := range []struct {
+		name   string
+		before int // how many the first attempt told
+		after  int // how many the second is to tell
+		told   int
+		thread bool
+	}{
+		{"one, then a summary", 1, 4, 1, false},
+		{"one in a thread, then a summary", 1, 4, 1, true},
+		{"a summary, then a longer one", 3, 4, 3, false},
+		{"a summary, then the same", 4, 4, 4, false},
+		{"a summary, then a shorter one", 4, 2, 2, false},
+		{"a summary, then one, by a clock that was set back", 4, 1, 1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := startSlack(t, workspaceOf())
+			out := delivererOf(s)
+			var thread deploytoken.Receipt
+			before := 0
+			if tt.thread {
+				thread = deliver(t, out, at("began:h0", "Zoe"))
+				before = 1
+			}
+			s.SetScopes("chat:write", "channels:history")
+			if err := s.AddFault(sandbox.Fault{Method: "chat.postMessage", Kind: sandbox.FaultLost, Count: 1}); err != nil {
+				t.Fatal(err)
+			}
+			first, second := together(tt.before), together(tt.after)
+			first.Thread, second.Thread = thread, thread
+			if _, _, err := out.Deliver(t.Context(), first); !errors.Is(err, deploytoken.ErrAmbiguous) {
+				t.Fatalf("first attempt: %v", err)
+			}
+			second.Attempt, second.At = 9, second.At.Add(2*time.Hour)
+			r, told, err := out.Deliver(t.Context(), second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := s.Messages(sandboxChannel)[before:]
+			if told != tt.told || len(m) != 1 {
+				t.Fatalf("%d told, want %d, by %d messages, want 1", told, tt.told, len(m))
+			}
+			want := deploytoken.Receipt{}
+			if tt.before == 1 {
+				want = deploytoken.Receipt{Channel: sandboxChannel, Timestamp: m[0].TS}
+			}
+			if r != want {
+				t.Errorf("receipt %+v, want %+v", r, want)
+			}
+			if told == len(all) {
+				return
+			}
+			rest := all[told]
+			rest.Late = all[told+1:]
+			deliver(t, out, rest)
+			m = s.Messages(sandboxChannel)[before:]
+			for _, d := range all[max(told, tt.before):] {
+				if !strings.Contains(m[1].Text, d.Holding.Name) {
+					t.Errorf("%s is not told: %s", d.Holding.Name, m[1].Text)
+				}
+			}
+		})
+	}
+}
+
 func TestHistoryThatCannotBeReadNowDelaysTheSecondAttempt(t *testing.T) {
 	s := startSlack(t, workspaceOf())
 	if err := s.AddFault(sandbox.Fault{Method: "conversations.history", Kind: sandbox.FaultServerError}); err != nil {
@@ -488,7 +571,7 @@ func TestHistoryThatCannotBeReadNowDelaysTheSecondAttempt(t *testing.T) {
 	}
 	d := delivery(deploytoken.Notice{Kind: deploytoken.NoticeTaken}, alice())
 	d.Attempt = 2
-	if _, err := delivererOf(s).Deliver(t.Context(), d); !errors.Is(err, deploytoken.ErrUnavailable) {
+	if _, _, err := delivererOf(s).Deliver(t.Context(), d); !errors.Is(err, deploytoken.ErrUnavailable) {
 		t.Errorf("error %v", err)
 	}
 	if m := s.Messages(sandboxChannel); len(m) != 0 {
