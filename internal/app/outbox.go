@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -338,9 +339,9 @@ func summarised(d deploytoken.Delivery, now time.Time) bool {
 // Late.
 func (d *drainer) deliver(ctx context.Context, n deploytoken.Delivery, log *slog.Logger) (r deploytoken.Receipt, told int, follow []deploytoken.Effect, err error) {
 	defer func() {
-		// A message that can't be put into words must not stop the others.
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: panic: %v", deploytoken.ErrUndeliverable, p)
+			log.Error("panic in a delivery", "panic", p, "stack", string(debug.Stack()))
+			err = panicked(n.Notice.Kind, p)
 		}
 	}()
 	told = 1
@@ -356,6 +357,21 @@ func (d *drainer) deliver(ctx context.Context, n deploytoken.Delivery, log *slog
 		r, told, err = d.messenger.Deliver(ctx, n)
 	}
 	return r, told, follow, err
+}
+
+// panicked is the error of an attempt that panicked with p. A message that can't
+// be put into words must not stop the others; but no row of the history is given
+// up, though those after it wait.
+func panicked(kind deploytoken.NoticeKind, p any) error {
+	cause := fmt.Errorf("panic: %v", p)
+	switch kind {
+	case deploytoken.NoticeRow:
+		return &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Cannot write to the history: the bot made a mistake that its log says more about.", Cause: cause}
+	case deploytoken.NoticeSweep:
+		// What was removed must be seen to be gone before anything else is.
+		return &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Cannot look for doubled rows in the history: the bot made a mistake that its log says more about.", RetryAfter: sweepAfter, Cause: cause}
+	}
+	return fmt.Errorf("%w: %w", deploytoken.ErrUndeliverable, cause)
 }
 
 // old reports whether n, or what it tells of, is older than this process, and

@@ -1,12 +1,14 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -33,6 +35,8 @@ type board struct {
 	sweepFault error
 	seemFor    time.Duration
 	removed    time.Time
+	// sweepPanics is whether the first removal of doubles panics, though done.
+	sweepPanics bool
 	// toldBefore are messages that an attempt that isn't known of has posted, each
 	// by the keys that it tells.
 	toldBefore [][]string
@@ -40,6 +44,8 @@ type board struct {
 	during func(ctx context.Context)
 	// over, if not nil, is what the drainer sees of the store.
 	over func(deploytoken.Outbox) deploytoken.Outbox
+	// logged is what the drainer logs.
+	logged bytes.Buffer
 }
 
 func (b *board) try(key string) (lands bool, err error) {
@@ -121,6 +127,10 @@ func (b *board) RemoveDoubles(ctx context.Context, id string) (n int, err error)
 		}
 		return double
 	})
+	if b.sweepPanics {
+		b.sweepPanics = false
+		panic("no such thing")
+	}
 	return n, err
 }
 
@@ -144,7 +154,7 @@ func drained(t *testing.T, b *board, f func(store *ledger.Store, insert func(...
 		defer store.Close()
 		d := &drainer{
 			outbox: store, messenger: b, history: b, channel: deploytoken.ToChannel("C1"), clock: time.Now, began: time.Now().Add(b.began),
-			log: slog.New(slog.DiscardHandler), lookEvery: 10 * time.Second,
+			log: slog.New(slog.NewTextHandler(&b.logged, nil)), lookEvery: 10 * time.Second,
 			status: func(context.Context) (deploytoken.Status, error) {
 				return deploytoken.Status{Token: deploytoken.Token{State: deploytoken.Free}}, nil
 			},
@@ -449,6 +459,45 @@ func TestHistoryRows(t *testing.T) {
 			pass(time.Minute)
 			if _, rows := b.seen(); !slices.Equal(rows, []string{"h1", "h2"}) {
 				t.Errorf("rows %v", rows)
+			}
+		})
+	})
+	t.Run("a panic loses no row, and doubles none", func(t *testing.T) {
+		for _, landed := range []bool{false, true} {
+			b := &board{}
+			b.fault = func(key string, n int) (bool, error) {
+				if key == "h1" && n < 3 {
+					if landed && n == 1 {
+						b.rows = append(b.rows, "h1")
+					}
+					panic("no such thing")
+				}
+				return true, nil
+			}
+			drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
+				ended(t, store, insert, "h1")
+				ended(t, store, insert, "h2")
+				pass(time.Minute)
+				if _, rows := b.seen(); !slices.Equal(rows, []string{"h1", "h2"}) {
+					t.Errorf("landed %v: rows %v", landed, rows)
+				}
+				if n := strings.Count(b.logged.String(), "board).Append"); n == 0 {
+					t.Errorf("landed %v: the log doesn't say where: %s", landed, b.logged.String())
+				}
+			})
+		}
+	})
+	t.Run("a panic ends no sweep", func(t *testing.T) {
+		b := &board{rows: []string{"h1", "h1", "h2"}, seemFor: time.Minute, sweepPanics: true}
+		drained(t, b, func(store *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(deploytoken.Effect{Key: "sweep:h1", Destination: deploytoken.ToSweep, Notice: deploytoken.Notice{Kind: deploytoken.NoticeSweep, Holding: "h1"}})
+			pass(2 * sweepAfter)
+			if _, rows := b.seen(); !slices.Equal(rows, []string{"h1", "h2"}) {
+				t.Errorf("rows %v", rows)
+			}
+			backlog, err := store.Pending(context.Background(), "doc")
+			if len(backlog) > 0 || err != nil {
+				t.Errorf("left: %+v, %v", backlog, err)
 			}
 		})
 	})
