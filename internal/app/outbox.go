@@ -40,8 +40,11 @@ const (
 	// staleAnswer is how old a decision may be for its answer to speak of it as
 	// the present.
 	staleAnswer = 30 * time.Second
-	// personalFor is how long a message to a person is tried.
+	// personalFor is how long a message to a person is tried, and refusedFor how
+	// long one that is refused each time, so that an operator's slip costs none
+	// and those behind it don't wait long.
 	personalFor = 24 * time.Hour
+	refusedFor  = 3 * time.Minute
 	// troubleAt is the attempt whose failure is told to the channel.
 	troubleAt = 5
 	// sweepAfter is how long after a row that was tried more than once it is
@@ -56,12 +59,14 @@ type messenger interface {
 	// Deliver sends the message and returns where it stands, and how many are
 	// done with, of d and then its Late: at least d.
 	// Errors: ErrUndeliverable (never try again), ErrAmbiguous (it may have
-	// been sent), ErrUnavailable, ErrMisconfigured.
+	// been sent), ErrUnavailable, ErrMisconfigured, ErrRefused (others may be
+	// sent).
 	Deliver(ctx context.Context, d deploytoken.Delivery) (r deploytoken.Receipt, told int, err error)
 }
 
 // A drainer delivers the outbox's effects: in order for each destination, one
-// at a time, until they are delivered.
+// at a time, until they are delivered. What can never be delivered is given up,
+// and so is, in the end, what a person could not be told.
 type drainer struct {
 	outbox    deploytoken.Outbox
 	messenger messenger
@@ -82,6 +87,36 @@ type drainer struct {
 
 	mu   sync.Mutex
 	busy map[string]bool // the destinations being delivered to
+	// refusals are, by destination, what was refused at the last attempt.
+	refusals map[string]refusal
+}
+
+// A refusal is since when, by this process, each attempt at an effect was
+// refused.
+type refusal struct {
+	key   string
+	since time.Time
+}
+
+// refusedSince notes whether the attempt at the destination's effect failed
+// with ErrRefused, and returns since when each has; zero if this one didn't.
+func (d *drainer) refusedSince(destination, key string, err error) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !errors.Is(err, deploytoken.ErrRefused) {
+		delete(d.refusals, destination)
+		return time.Time{}
+	}
+	r := d.refusals[destination]
+	if r.key != key {
+		if d.refusals == nil {
+			d.refusals = map[string]refusal{}
+		}
+		// Not by d.clock, so that setting the clock changes nothing.
+		r = refusal{key, time.Now()}
+		d.refusals[destination] = r
+	}
+	return r.since
 }
 
 func (d *drainer) idle() bool {
@@ -205,6 +240,7 @@ func (d *drainer) next(ctx context.Context, stop <-chan struct{}, destination st
 	if first.Notice.Kind == deploytoken.NoticeRow {
 		row = first.Notice.Holding
 	}
+	refused := d.refusedSince(destination, first.Key, err)
 	if err == nil {
 		if troubling && first.Attempt > troubleAt {
 			follow = append(follow, deploytoken.Effect{
@@ -227,7 +263,8 @@ func (d *drainer) next(ctx context.Context, stop <-chan struct{}, destination st
 		return true, nil
 	}
 	when := d.clock().Add(backoff(first.Attempt, err))
-	if errors.Is(err, deploytoken.ErrUndeliverable) || personal && d.clock().Sub(first.Inserted) > personalFor {
+	over := d.clock().Sub(first.Inserted) > personalFor || !refused.IsZero() && time.Since(refused) > refusedFor
+	if errors.Is(err, deploytoken.ErrUndeliverable) || personal && over {
 		log.Error("given up", "error", err)
 		when = time.Time{}
 		gone := deploytoken.Effect{Key: first.Key, Destination: destination, Notice: first.Notice}

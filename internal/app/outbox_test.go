@@ -289,6 +289,66 @@ func TestDelivery(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a person's message that is refused makes way within minutes", func(t *testing.T) {
+		const question, untold = "question:1", "untold:question:1"
+		refused := &deploytoken.Fault{Kind: deploytoken.ErrRefused, Message: "Slack refuses it."}
+		for name, tt := range map[string]struct {
+			to    string
+			fault func(since time.Duration) error
+			after time.Duration // by when all is delivered that can be
+			want  []string      // of the question, the answer behind it, and the word of it
+		}{
+			"refused always": {deploytoken.ToPerson("U0ANN"), func(time.Duration) error { return refused }, 5 * time.Minute, []string{"answer", untold}},
+			"refused by a slip": {deploytoken.ToPerson("U0ANN"), func(since time.Duration) error {
+				if since < time.Minute {
+					return refused
+				}
+				return nil
+			}, 3 * time.Minute, []string{question, "answer"}},
+			"refused by a slip after an outage": {deploytoken.ToPerson("U0ANN"), func(since time.Duration) error {
+				switch {
+				case since < time.Hour:
+					return unavailable
+				case since < time.Hour+time.Minute:
+					return refused
+				}
+				return nil
+			}, 65 * time.Minute, []string{question, "answer"}},
+			"refused now and then": {deploytoken.ToPerson("U0ANN"), func(since time.Duration) error {
+				switch {
+				case since >= time.Hour:
+					return nil
+				case since/(2*time.Minute)%2 == 0:
+					return refused
+				}
+				return unavailable
+			}, 65 * time.Minute, []string{question, "answer"}},
+			"misconfigured": {deploytoken.ToPerson("U0ANN"), func(time.Duration) error {
+				return &deploytoken.Fault{Kind: deploytoken.ErrMisconfigured, Message: "Slack refuses the token."}
+			}, time.Hour, nil},
+			"to the channel": {deploytoken.ToChannel("C1"), func(time.Duration) error { return refused }, time.Hour, nil},
+		} {
+			b := &board{}
+			drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+				began := time.Now()
+				b.fault = func(key string, n int) (bool, error) {
+					if key != question {
+						return true, nil
+					}
+					err := tt.fault(time.Since(began))
+					return err == nil, err
+				}
+				insert(
+					deploytoken.Effect{Key: question, Destination: tt.to, Notice: deploytoken.Notice{Kind: deploytoken.NoticeQuestion, PersonID: "U0DEE"}},
+					deploytoken.Effect{Key: "answer", Destination: tt.to, Notice: deploytoken.Notice{Kind: deploytoken.NoticeAnswer}})
+				pass(tt.after)
+				posts, _ := b.seen()
+				if slices.Sort(posts); !slices.Equal(posts, slices.Sorted(slices.Values(tt.want))) {
+					t.Errorf("%s: posts %v, want %v", name, posts, tt.want)
+				}
+			})
+		}
+	})
 	t.Run("a message of before the start is looked for, from when it may have been posted", func(t *testing.T) {
 		b := &board{began: time.Hour}
 		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {

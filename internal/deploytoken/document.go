@@ -3,6 +3,7 @@ package deploytoken
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -100,6 +101,10 @@ var (
 	// ErrMisconfigured: only an operator can mend it: a permission, a wrong ID,
 	// a revoked secret. Nothing was done.
 	ErrMisconfigured = errors.New("misconfigured")
+	// ErrRefused: the service refuses what was asked for, which may be for what
+	// that is or whom it is for. Until it is known whether other requests are
+	// refused as well, it is an ErrMisconfigured. Nothing was done.
+	ErrRefused = fmt.Errorf("%w: refused", ErrMisconfigured)
 	// ErrName: a name can't be written on the holder line.
 	ErrName = errors.New("unusable name")
 	// ErrUndeliverable: a message can never be delivered to that destination.

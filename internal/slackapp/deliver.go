@@ -82,7 +82,7 @@ func NewDeliverer(client *slack.Client, overrideURL string) *Deliverer {
 // Told is how many are done with, of d and then its Late: all of them, unless
 // what an earlier attempt had posted tells only the first ones.
 // Errors: ErrUndeliverable (never try again), ErrAmbiguous (it may have been
-// sent), ErrUnavailable, ErrMisconfigured.
+// sent), ErrUnavailable, ErrMisconfigured, ErrRefused (others may be sent).
 func (s *Deliverer) Deliver(ctx context.Context, d deploytoken.Delivery) (r deploytoken.Receipt, told int, err error) {
 	all := 1 + len(d.Late)
 	if edits(d.Notice) && len(d.Late) == 0 && d.Edits.Timestamp == "" {

@@ -380,8 +380,12 @@ func TestErrorsOfDelivery(t *testing.T) {
 		{"no such channel", nowhere, nil, deploytoken.ErrMisconfigured, "slack.channel"},
 		{"archived", channel, fault(post, sandbox.FaultError, "is_archived"), deploytoken.ErrMisconfigured, "archived"},
 		{"revoked", channel, fault(post, sandbox.FaultError, "token_revoked"), deploytoken.ErrMisconfigured, "SLACK_BOT_TOKEN"},
+		{"revoked, to a person", person("U0ALICE"), fault("conversations.open", sandbox.FaultError, "token_revoked"), deploytoken.ErrMisconfigured, "SLACK_BOT_TOKEN"},
+		{"scope to write to a person", person("U0ALICE"), func(s *sandbox.Server) error { s.SetScopes("chat:write"); return nil }, deploytoken.ErrMisconfigured, "im:write"},
 		{"scope", channel, func(s *sandbox.Server) error { s.SetScopes("im:write"); return nil }, deploytoken.ErrMisconfigured, "chat:write"},
 		{"unknown word", channel, fault(post, sandbox.FaultError, "some_new_thing"), deploytoken.ErrMisconfigured, "some_new_thing"},
+		{"unknown word to a person", person("U0ALICE"), fault(post, sandbox.FaultError, "restricted_action"), deploytoken.ErrRefused, "restricted_action"},
+		{"the app is shut out", person("U0ALICE"), fault(post, sandbox.FaultError, "access_denied"), deploytoken.ErrMisconfigured, "access_denied"},
 		{"too long", channel, fault(post, sandbox.FaultError, "msg_too_long"), deploytoken.ErrUndeliverable, "msg_too_long"},
 		{"nobody", person("U0NONE"), nil, deploytoken.ErrUndeliverable, "knows no such person"},
 		{"deleted account", person("U0GONE"), nil, deploytoken.ErrUndeliverable, "deactivated"},
@@ -405,6 +409,9 @@ func TestErrorsOfDelivery(t *testing.T) {
 			f, ok := errors.AsType[*deploytoken.Fault](err)
 			if !ok || !strings.Contains(f.Message, tt.says) {
 				t.Errorf("%q doesn't say %q", err, tt.says)
+			}
+			if tt.kind == deploytoken.ErrMisconfigured && strings.HasPrefix(tt.d.Destination, deploytoken.ToPerson("")) && errors.Is(err, deploytoken.ErrRefused) {
+				t.Errorf("%v would be given up", err)
 			}
 			if strings.Contains(err.Error(), "do-not-show-this") || strings.Contains(err.Error(), "http://") {
 				t.Errorf("the error gives away too much: %v", err)

@@ -146,6 +146,10 @@ var badToken = map[string]string{
 	"not_allowed_token_type": "it is of another type",
 }
 
+// wholly are Slack's errors for the app as a whole, which an administrator of the
+// workspace mends.
+var wholly = []string{"access_denied", "ekm_access_denied", "enterprise_is_restricted", "no_permission", "org_login_required", "team_access_not_granted", "two_factor_setup_required"}
+
 // passing are Slack's errors that pass by themselves. After some of them, what
 // was asked for may have been done.
 var passing = []string{"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited"}
@@ -168,8 +172,8 @@ var badMessage = []string{"invalid_blocks", "invalid_blocks_format", "msg_blocks
 // fault says what a failed call to Slack means and what to do about it, for
 // "Cannot <doing>". Writes is whether the call may have had an effect though
 // no answer came. The error holds no token and no address.
-// Errors: ErrUnavailable, ErrMisconfigured, ErrUndeliverable; ErrAmbiguous only
-// where it writes.
+// Errors: ErrUnavailable, ErrMisconfigured, ErrRefused, ErrUndeliverable;
+// ErrAmbiguous only where it writes.
 func fault(err error, doing string, writes bool) error {
 	if err == nil {
 		return nil
@@ -220,10 +224,10 @@ func refused(f *deploytoken.Fault, e slack.SlackErrorResponse, doing string, wri
 		f.Kind = deploytoken.ErrMisconfigured
 		f.Message = lacksScope(orElse(strings.ReplaceAll(e.Needed, ",", " or "), "Slack does not say which"))
 	case e.Err == "not_in_channel", e.Err == "channel_not_found":
-		f.Kind = deploytoken.ErrMisconfigured
+		f.Kind = deploytoken.ErrRefused
 		f.Message = fmt.Sprintf("Cannot %s: the bot is not in the Slack channel, or there is no such channel (%s). Invite it there with `/invite`, or correct slack.channel.", doing, e.Err)
 	case e.Err == "is_archived":
-		f.Kind, f.Message = deploytoken.ErrMisconfigured, isArchived
+		f.Kind, f.Message = deploytoken.ErrRefused, isArchived
 	case e.Err == "no_such_subteam", e.Err == "subteam_not_found":
 		f.Kind = deploytoken.ErrMisconfigured
 		f.Message = fmt.Sprintf("Cannot %s: Slack has no such user group. Correct its ID in the configuration.", doing)
@@ -242,7 +246,10 @@ func refused(f *deploytoken.Fault, e slack.SlackErrorResponse, doing string, wri
 			f.Cause = fmt.Errorf("%s: %s", e.Err, strings.Join(details, "; "))
 		}
 	default:
-		f.Kind = deploytoken.ErrMisconfigured
+		f.Kind = deploytoken.ErrRefused
+		if slices.Contains(wholly, e.Err) {
+			f.Kind = deploytoken.ErrMisconfigured
+		}
 		f.Message = fmt.Sprintf("Cannot %s: Slack refuses it (%s).", doing, e.Err)
 	}
 }
