@@ -483,7 +483,8 @@ func (d *drainer) sweep(ctx context.Context, n deploytoken.Delivery, log *slog.L
 }
 
 // backoff is how long to wait after the attempt failed: a second, doubled with
-// each attempt up to a minute, with some jitter, and no less than was asked for.
+// each attempt up to a minute, with some jitter, and no less than was asked for,
+// up to what the outbox takes.
 func backoff(attempt int, err error) time.Duration {
 	pause := maxBackoff
 	if attempt < 7 {
@@ -491,7 +492,7 @@ func backoff(attempt int, err error) time.Duration {
 	}
 	pause += rand.N(pause / 4)
 	if fault, ok := errors.AsType[*deploytoken.Fault](err); ok {
-		pause = max(pause, fault.RetryAfter)
+		pause = min(max(pause, fault.RetryAfter), deploytoken.MaxPause)
 	}
 	return pause
 }

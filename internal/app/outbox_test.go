@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,8 @@ type board struct {
 	during func(ctx context.Context)
 	// over, if not nil, is what the drainer sees of the store.
 	over func(deploytoken.Outbox) deploytoken.Outbox
+	// clock, if not nil, is the bot's.
+	clock func() time.Time
 	// logged is what the drainer logs.
 	logged bytes.Buffer
 }
@@ -147,13 +150,16 @@ func (b *board) seen() (posts, rows []string) {
 func drained(t *testing.T, b *board, f func(store *ledger.Store, insert func(...deploytoken.Effect))) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
-		store, err := ledger.Open(ctx, "sqlite:"+filepath.Join(t.TempDir(), "s.db"), ledger.Options{Exclusive: true})
+		if b.clock == nil {
+			b.clock = time.Now
+		}
+		store, err := ledger.Open(ctx, "sqlite:"+filepath.Join(t.TempDir(), "s.db"), ledger.Options{Exclusive: true, Now: b.clock})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer store.Close()
 		d := &drainer{
-			outbox: store, messenger: b, history: b, channel: deploytoken.ToChannel("C1"), clock: time.Now, began: time.Now().Add(b.began),
+			outbox: store, messenger: b, history: b, channel: deploytoken.ToChannel("C1"), clock: b.clock, began: b.clock().Add(b.began),
 			log: slog.New(slog.NewTextHandler(&b.logged, nil)), lookEvery: 10 * time.Second,
 			status: func(context.Context) (deploytoken.Status, error) {
 				return deploytoken.Status{Token: deploytoken.Token{State: deploytoken.Free}}, nil
@@ -169,9 +175,9 @@ func drained(t *testing.T, b *board, f func(store *ledger.Store, insert func(...
 		f(store, func(e ...deploytoken.Effect) {
 			t.Helper()
 			for i := range e {
-				e[i].Notice.At = time.Now()
+				e[i].Notice.At = b.clock()
 			}
-			if err := store.Commit(ctx, deploytoken.Change{Document: "doc", IfSeq: -1, At: time.Now(), Effects: e}); err != nil {
+			if err := store.Commit(ctx, deploytoken.Change{Document: "doc", IfSeq: -1, At: b.clock(), Effects: e}); err != nil {
 				t.Fatal(err)
 			}
 			select {
@@ -443,6 +449,48 @@ func TestDelivery(t *testing.T) {
 			pass(4 * time.Minute)
 			if b.tries["a"] != 1 {
 				t.Errorf("%d tries", b.tries["a"])
+			}
+		})
+	})
+	t.Run("no longer than the outbox takes, whatever the other side asks", func(t *testing.T) {
+		b := &board{fault: func(key string, n int) (bool, error) {
+			if n > 1 {
+				return true, nil
+			}
+			return false, &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Slow down.", RetryAfter: 24 * time.Hour}
+		}}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"))
+			pass(deploytoken.MaxPause - time.Second)
+			if posts, _ := b.seen(); len(posts) > 0 {
+				t.Errorf("too soon: posts %v", posts)
+			}
+			pass(time.Minute)
+			if posts, _ := b.seen(); !slices.Equal(posts, []string{"a"}) {
+				t.Errorf("posts %v", posts)
+			}
+		})
+	})
+	t.Run("though the clock was ahead, and is set back", func(t *testing.T) {
+		var ahead atomic.Int64
+		ahead.Store(int64(2 * time.Hour))
+		b := &board{
+			clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+			fault: func(key string, n int) (bool, error) {
+				if key == "a" && n == 1 {
+					return false, unavailable
+				}
+				return true, nil
+			},
+		}
+		drained(t, b, func(_ *ledger.Store, insert func(...deploytoken.Effect)) {
+			insert(message("a"), message("b"))
+			pass(100 * time.Millisecond)
+			ahead.Store(0)
+			insert(message("c"))
+			pass(time.Minute)
+			if posts, _ := b.seen(); !slices.Equal(posts, []string{"a", "b", "c"}) {
+				t.Errorf("posts %v", posts)
 			}
 		})
 	})

@@ -200,10 +200,17 @@ type Lease struct {
 	Epoch int64
 }
 
+// MaxPause is the longest that a delivery is put off after it failed. One that
+// is put off for longer, counted from now, was so by a clock that has been set
+// back since, or by a replica whose clock is ahead.
+const MaxPause = 15 * time.Minute
+
 // An Outbox delivers effects, in order for each destination.
 type Outbox interface {
 	// Due lists the destinations whose first undelivered effect is due and
-	// that no owner is delivering to.
+	// that no owner is delivering to. An effect is due once its NotBefore has
+	// passed, if it has any, and the time to try it again, unless that lies over
+	// MaxPause ahead.
 	Due(ctx context.Context, now time.Time) ([]string, error)
 	// Claim takes the lease on the destination for ttl and returns its first
 	// undelivered effects that are due at now, at most limit, with their
@@ -220,8 +227,8 @@ type Outbox interface {
 	// Errors: ErrNotOwner, ErrUnavailable.
 	Delivered(ctx context.Context, l Lease, done []string, r Receipt, follow []Effect, now time.Time) error
 	// Failed records why the delivery failed and when to try again (never, for
-	// a zero time: it is given up, and the next comes up), inserts effects, and
-	// gives the lease back.
+	// a zero time: it is given up, and the next comes up; else within MaxPause),
+	// inserts effects, and gives the lease back.
 	// Errors: ErrNotOwner, ErrUnavailable.
 	Failed(ctx context.Context, l Lease, key string, reason string, again time.Time, follow []Effect) error
 }

@@ -36,6 +36,7 @@ var behaviours = []struct {
 	{"one of 32 intents is opened", testOneIntent},
 	{"effects are delivered in order", testOutboxOrder},
 	{"a failed effect holds back the others", testOutboxFailed},
+	{"a clock that is set back holds up nothing", testOutboxClock},
 	{"an effect given up is kept, and the next comes up", testOutboxGivenUp},
 	{"attempts are counted before they are made", testAttempts},
 	{"effects are unique by key", testEffectOnce},
@@ -717,6 +718,39 @@ func testOutboxFailed(t *testing.T, url string) {
 	wantErr(t, s.Failed(ctx, l, "k1", "late", again, nil), deploytoken.ErrNotOwner)
 	l, _ = claim(t, s, deploytoken.ToPerson("U1"), start, 1)
 	wantErr(t, s.Failed(ctx, l, "k1", "another destination’s", again, nil), errMisuse)
+}
+
+func testOutboxClock(t *testing.T, url string) {
+	s := open(t, url, "a")
+	ctx := t.Context()
+	ahead := start.Add(2 * time.Hour)
+	person, sheet := deploytoken.ToPerson("U1"), deploytoken.ToSheet
+	check(t, s.Commit(ctx, deploytoken.Change{Document: doc, IfSeq: -1, At: ahead, Effects: []deploytoken.Effect{
+		effect("k1", channel), effect("k2", channel), effect("k3", person), effect("row", sheet),
+		{Key: "sweep", Destination: deploytoken.ToSweep, NotBefore: ahead.Add(time.Minute)},
+	}}))
+	l, _ := claim(t, s, channel, ahead, 1)
+	check(t, s.Failed(ctx, l, "k1", "Slack is down", ahead.Add(time.Second), nil))
+	l, _ = claim(t, s, sheet, ahead, 1)
+	check(t, s.Failed(ctx, l, "row", "Sheets is down", start.Add(deploytoken.MaxPause), nil))
+
+	// What was inserted or tried by the clock that was ahead is due; what is to
+	// wait for a time of its own, or no longer than anything may, isn't.
+	insert(t, s, effect("k4", channel))
+	due, err := s.Due(ctx, start)
+	check(t, err)
+	equal(t, "due", due, []string{person, channel})
+	_, ds := claim(t, s, channel, start, 9)
+	equal(t, "claimed", keys(ds), []string{"k1", "k2", "k4"})
+	_, ds = claim(t, s, person, start, 9)
+	equal(t, "claimed of what never was tried", keys(ds), []string{"k3"})
+	for _, destination := range []string{sheet, deploytoken.ToSweep} {
+		if _, ds := claim(t, s, destination, start, 9); ds != nil {
+			t.Errorf("claimed before its time: %v", keys(ds))
+		}
+	}
+	_, ds = claim(t, s, sheet, start.Add(deploytoken.MaxPause), 9)
+	equal(t, "claimed in its time", keys(ds), []string{"row"})
 }
 
 func testOutboxGivenUp(t *testing.T, url string) {

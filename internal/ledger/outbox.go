@@ -17,6 +17,14 @@ import (
 // deliveries is what the names of the leases on destinations begin with.
 const deliveries = "deliver "
 
+// isDue is an SQL condition on effects of the table of that name: that their
+// time has come. The placeholder now is for the time in milliseconds, and late
+// for that of deploytoken.MaxPause later. What never had to wait is due by any
+// clock.
+func isDue(table, now, late string) string {
+	return fmt.Sprintf(`(%[1]s.due <= %[2]s OR %[1]s.due = %[1]s.inserted OR %[1]s.due > %[3]s AND %[1]s.due <> %[1]s.not_before)`, table, now, late)
+}
+
 // Due lists the destinations to deliver to; see deploytoken.Outbox.
 func (s *Store) Due(ctx context.Context, now time.Time) ([]string, error) {
 	var due []string
@@ -24,10 +32,10 @@ func (s *Store) Due(ctx context.Context, now time.Time) ([]string, error) {
 		due = nil
 		rows, err := t.rows(`
 			SELECT o.destination FROM outbox o
-			WHERE o.done = 0 AND o.due <= $1
+			WHERE o.done = 0 AND `+isDue("o", "$1", "$3")+`
 				AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.destination = o.destination AND e.done = 0 AND e.number < o.number)
 				AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.name = $2 || o.destination AND NOT `+t.lapsed("l")+`)
-			ORDER BY o.due, o.destination`, now.UnixMilli(), deliveries)
+			ORDER BY o.due, o.destination`, now.UnixMilli(), deliveries, now.Add(deploytoken.MaxPause).UnixMilli())
 		if err != nil {
 			return err
 		}
@@ -91,8 +99,9 @@ func (s *Store) Claim(ctx context.Context, destination string, now time.Time, li
 // that isn't due, their attempts counting this one.
 func (t *tx) firstDue(destination string, now time.Time, limit int) ([]deploytoken.Delivery, error) {
 	rows, err := t.rows(`
-		SELECT effect, notice, attempts, inserted, due FROM outbox
-		WHERE destination = $1 AND done = 0 ORDER BY number LIMIT $2`, destination, limit)
+		SELECT effect, notice, attempts, inserted, CASE WHEN `+isDue("outbox", "$3", "$4")+` THEN 1 ELSE 0 END FROM outbox
+		WHERE destination = $1 AND done = 0 ORDER BY number LIMIT $2`,
+		destination, limit, now.UnixMilli(), now.Add(deploytoken.MaxPause).UnixMilli())
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +110,12 @@ func (t *tx) firstDue(destination string, now time.Time, limit int) ([]deploytok
 	for rows.Next() {
 		d := deploytoken.Delivery{Destination: destination, At: now}
 		var notice string
-		var inserted, due int64
+		var inserted int64
+		var due int
 		if err := rows.Scan(&d.Key, &notice, &d.Attempt, &inserted, &due); err != nil {
 			return nil, err
 		}
-		if due > now.UnixMilli() {
+		if due == 0 {
 			break
 		}
 		if err := json.Unmarshal([]byte(notice), &d.Notice); err != nil {
