@@ -25,13 +25,9 @@ const (
 	planFor = 24 * time.Hour
 )
 
-// lookDue is when the next look at Kingfisher is due for what people have going;
-// zero where nobody waits for one.
-func lookDue(record Record, now time.Time) time.Time {
-	var last time.Time
-	if l := record.Matters.Look; l != nil {
-		last = l.Report.At
-	}
+// lookDue is when the next look at Kingfisher is due for what people have going,
+// the last having been made at last; zero where nobody waits for one.
+func lookDue(record Record, last, now time.Time) time.Time {
 	every := time.Duration(0)
 	if len(record.Matters.Questions) > 0 {
 		every = standEvery
@@ -58,6 +54,15 @@ func lookDue(record Record, now time.Time) time.Time {
 	return last.Add(every)
 }
 
+// Looked returns the latest look at Kingfisher that the rules have used; nil
+// before the first.
+// Errors: ErrUnavailable.
+func (s *Service) Looked(ctx context.Context) (*Look, error) {
+	m, err := s.ledger.Matter(ctx, s.document.ID(), lookRef)
+	l, _ := m.(*Look)
+	return l, err
+}
+
 // LookAround looks at Kingfisher where somebody waits for what runs there to
 // end, or a deployment is under way, and tells whom that concerns. It returns
 // how soon to call it again. It is to be called by one Service at a time.
@@ -70,7 +75,16 @@ func (s *Service) LookAround(ctx context.Context) (again time.Duration, err erro
 	if err != nil {
 		return lookAgain, err
 	}
-	due := lookDue(record, s.clock())
+	if ms := record.Matters; len(ms.Questions)+len(ms.Deployments)+len(ms.Watches) == 0 {
+		return lookAgain, nil
+	}
+	var last time.Time
+	if known, err := s.Looked(ctx); err != nil {
+		return lookAgain, err
+	} else if known != nil {
+		last = known.Report.At
+	}
+	due := lookDue(record, last, s.clock())
 	if wait := due.Sub(s.clock()); due.IsZero() || wait > 0 {
 		return lookAgain, nil
 	}

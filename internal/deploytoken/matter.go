@@ -67,7 +67,8 @@ func DecodeMatter(kind MatterKind, body []byte) (Matter, error) {
 	return m, nil
 }
 
-// Matters are the matters of a document that are not over, by kind.
+// Matters are the matters of a document that are not over, by kind. The look at
+// Kingfisher is none of them: it is as long as what runs there, and few ask.
 type Matters struct {
 	// Waiters is the waitlist, the first in line first.
 	Waiters []Waiter
@@ -79,12 +80,10 @@ type Matters struct {
 	Watches     []Watch
 	// Preferences are in no order.
 	Preferences []Preference
-	// Look is the latest look at Kingfisher; nil before the first.
-	Look *Look
 }
 
 // MattersOf sorts matters by kind and into their order, leaving out those that
-// are over.
+// are over, and looks.
 func MattersOf(all []Matter) Matters {
 	var ms Matters
 	for _, m := range all {
@@ -104,8 +103,6 @@ func MattersOf(all []Matter) Matters {
 			ms.Watches = append(ms.Watches, *m)
 		case *Preference:
 			ms.Preferences = append(ms.Preferences, *m)
-		case *Look:
-			ms.Look = m
 		}
 	}
 	slices.SortFunc(ms.Waiters, func(a, b Waiter) int { return inOrder(a.Since, b.Since, a.ID, b.ID) })
@@ -207,8 +204,11 @@ type Look struct {
 	Report BusyReport `json:"report"`
 }
 
+// lookRef refers to a document's look.
+var lookRef = MatterRef{MatterLook, "kingfisher"}
+
 // Ref implements Matter: there is one for a document.
-func (l *Look) Ref() MatterRef { return MatterRef{MatterLook, "kingfisher"} }
+func (l *Look) Ref() MatterRef { return lookRef }
 
 // Over implements Matter: the next replaces it.
 func (l *Look) Over() time.Time { return time.Time{} }

@@ -43,6 +43,7 @@ var behaviours = []struct {
 	{"deliveries come with what they refer to", testDeliveryFilled},
 	{"deliveries come with their matter as it is then", testDeliveryMatter},
 	{"matters are put, replaced and over", testMatters},
+	{"the record is read without the look", testRecordWithoutLook},
 	{"what people wrote of a matter can be kept", testMatterText},
 	{"a claim taken over is fenced", testClaimFencing},
 	{"two drainers deliver everything once and in order", testTwoDrainers},

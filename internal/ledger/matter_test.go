@@ -121,7 +121,7 @@ func testMatters(t *testing.T, url string) {
 	put = append(put, second)
 	commit(t, s, deploytoken.Change{Put: put})
 	check(t, s.Commit(t.Context(), deploytoken.Change{Document: "document-2", IfSeq: -1, At: start, Put: []deploytoken.Matter{waiter("w2")}}))
-	equal(t, "what is open", record(t, s).Matters, deploytoken.MattersOf(put))
+	equal(t, "what is open, looks aside", record(t, s).Matters, deploytoken.MattersOf(put))
 	for _, m := range put {
 		equal(t, "matter", matter(t, s, m.Ref()), m)
 	}
@@ -153,6 +153,21 @@ func testMatters(t *testing.T, url string) {
 	third.Left, third.Why = time.Time{}, ""
 	commit(t, s, deploytoken.Change{Put: []deploytoken.Matter{&third}})
 	equal(t, "what goes on again", record(t, s).Matters.Waiters, []deploytoken.Waiter{third})
+}
+
+// testRecordWithoutLook: a look is as long as what runs on Kingfisher, and the
+// record is read each second and several times for each command.
+func testRecordWithoutLook(t *testing.T, url string) {
+	s := open(t, url, "a")
+	w := waiter("w1")
+	look := &deploytoken.Look{Report: deploytoken.BusyReport{At: start}}
+	commit(t, s, deploytoken.Change{Put: []deploytoken.Matter{w, look}})
+	equal(t, "look", matter(t, s, look.Ref()), deploytoken.Matter(look))
+	check(t, s.change(t.Context(), "spoil the look", func(t *tx) error {
+		_, err := t.exec(`UPDATE matter SET body = 'no JSON' WHERE kind = $1`, string(deploytoken.MatterLook))
+		return err
+	}))
+	equal(t, "what is open", record(t, s).Matters, deploytoken.Matters{Waiters: []deploytoken.Waiter{*w}})
 }
 
 // testMatterText: PostgreSQL takes neither a zero byte nor invalid UTF-8.

@@ -49,8 +49,8 @@ func (s *Store) Record(ctx context.Context, document string) (deploytoken.Record
 			SELECT seq, last_name, observed, unclear,
 				(SELECT COUNT(*) FROM intent WHERE intent.document = d.document),
 				(SELECT COUNT(*) FROM outbox WHERE outbox.document = d.document AND destination = $2 AND done = 0),
-				(SELECT COUNT(*) FROM matter WHERE matter.document = d.document AND ended = 0)
-			FROM document d WHERE d.document = $1`, document, deploytoken.ToSheet).
+				(SELECT COUNT(*) FROM matter WHERE matter.document = d.document AND ended = 0 AND kind <> $3)
+			FROM document d WHERE d.document = $1`, document, deploytoken.ToSheet, string(deploytoken.MatterLook)).
 			Scan(&r.Seq, &r.LastName, &observed, &r.Unclear, &intent, &r.PendingRows, &matters)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil

@@ -34,6 +34,8 @@ type Commands interface {
 	Leave(c deploytoken.Command)
 	// Status reads who holds the token.
 	Status(ctx context.Context) (deploytoken.Status, error)
+	// Looked returns the latest look at Kingfisher that is known; nil for none.
+	Looked(ctx context.Context) (*deploytoken.Look, error)
 	// Draft reports whether the holding lasts and is known to be the person's,
 	// and returns the words that a form for its release begins with: those of
 	// the command of that ID, if it was a release of the person's, or what the

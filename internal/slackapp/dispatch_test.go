@@ -28,6 +28,7 @@ type recordedCommands struct {
 	do     func(ctx context.Context, c deploytoken.Command)
 	status func(ctx context.Context) (deploytoken.Status, error)
 	draft  func(person, holding, command string) (words string, theirs bool, err error)
+	looked *deploytoken.Look
 }
 
 func (r *recordedCommands) Accept(ctx context.Context, c deploytoken.Command) (bool, error) {
@@ -89,6 +90,8 @@ func (r *recordedCommands) Status(ctx context.Context) (deploytoken.Status, erro
 	}
 	return freeStatus, nil
 }
+
+func (r *recordedCommands) Looked(context.Context) (*deploytoken.Look, error) { return r.looked, nil }
 
 func (r *recordedCommands) Draft(ctx context.Context, person, holding, command string) (string, bool, error) {
 	if r.draft != nil {

@@ -111,10 +111,10 @@ func (in *Inbound) readHome(ctx context.Context, r request) home {
 		h.historyLink = in.config.History.Link()
 	}
 	h.report = in.busy.last()
-	if h.status != nil {
-		if look := h.status.Matters.Look; look != nil && (h.report == nil || look.Report.At.After(h.report.At)) {
-			h.report = &look.Report
-		}
+	if look, err := in.config.Commands.Looked(ctx); err != nil {
+		in.logger(r).Error("cannot read the last look at Kingfisher", "error", err)
+	} else if look != nil && (h.report == nil || look.Report.At.After(h.report.At)) {
+		h.report = &look.Report
 	}
 	h.now = in.config.Now()
 	return h

@@ -1,6 +1,7 @@
 package slackapp
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -52,6 +53,44 @@ func busyHome() home {
 			{Name: "Bob"},
 		},
 		historyLink: "https://sheets.example/s",
+	}
+}
+
+// The home shows the latest look, whether somebody asked for it here or the bot
+// had it made, which another replica may have done.
+func TestHomeShowsTheLatestLook(t *testing.T) {
+	reported := func(before time.Duration) *deploytoken.BusyReport { return &deploytoken.BusyReport{At: ago(before)} }
+	for _, tt := range []struct {
+		name                string
+		asked, looked, want *deploytoken.BusyReport
+		unread              bool // of the status
+	}{
+		{"neither", nil, nil, nil, false},
+		{"asked for", reported(time.Hour), nil, reported(time.Hour), false},
+		{"had made", nil, reported(time.Hour), reported(time.Hour), false},
+		{"had made later", reported(time.Hour), reported(time.Minute), reported(time.Minute), false},
+		{"asked for later", reported(time.Minute), reported(time.Hour), reported(time.Minute), false},
+		{"had made, and the document can't be read", nil, reported(time.Hour), reported(time.Hour), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			commands := &recordedCommands{}
+			if tt.looked != nil {
+				commands.looked = &deploytoken.Look{Report: *tt.looked}
+			}
+			if tt.unread {
+				commands.status = func(context.Context) (deploytoken.Status, error) {
+					return deploytoken.Status{}, &deploytoken.Fault{Kind: deploytoken.ErrUnavailable, Message: "Google is away."}
+				}
+			}
+			in := NewInbound(InboundConfig{Client: slack.New("x"), Commands: commands, Members: memberFunc(everybody)})
+			team := "T1"
+			in.team.Store(&team)
+			in.busy.complete = tt.asked
+			got := in.readHome(t.Context(), request{Person: "U1", Team: team}).report
+			if (got == nil) != (tt.want == nil) || got != nil && !got.At.Equal(tt.want.At) {
+				t.Errorf("report %+v, want %+v", got, tt.want)
+			}
+		})
 	}
 }
 
