@@ -75,6 +75,7 @@ type App struct {
 	busy    deploytoken.BusyChecker // nil where Kingfisher isn't configured
 
 	store   *ledger.Store
+	leases  renewals
 	service *deploytoken.Service
 	slack   *slack.Client
 	people  *slackapp.Directory

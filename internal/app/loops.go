@@ -214,8 +214,7 @@ func (a *App) prune(ctx context.Context) error {
 // leased reports whether this replica has the lease on doing something for the
 // document.
 func (a *App) leased(ctx context.Context, what string) (bool, error) {
-	_, mine, err := a.store.Lease(ctx, what+":"+a.config.Google.Document, leaseTTL)
-	return mine, err
+	return a.leases.has(ctx, a.store, what+":"+a.config.Google.Document)
 }
 
 // errNotDue: there was nothing to do yet, so that nothing failed or went well.
