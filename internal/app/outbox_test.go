@@ -279,7 +279,7 @@ func TestDelivery(t *testing.T) {
 		})
 	})
 	t.Run("who wants something of another is told that it can't be sent", func(t *testing.T) {
-		const question, untold = "question:1", "untold:question:1"
+		const question, untold = "question:1", "untold:question:1:946684800"
 		b := &board{fault: func(key string, n int) (bool, error) {
 			if key == question {
 				return false, fmt.Errorf("%w: gone", deploytoken.ErrUndeliverable)
@@ -296,7 +296,7 @@ func TestDelivery(t *testing.T) {
 		})
 	})
 	t.Run("a person's message that is refused makes way within minutes", func(t *testing.T) {
-		const question, untold = "question:1", "untold:question:1"
+		const question, untold = "question:1", "untold:question:1:946684800"
 		refused := &deploytoken.Fault{Kind: deploytoken.ErrRefused, Message: "Slack refuses it."}
 		for name, tt := range map[string]struct {
 			to    string

@@ -149,6 +149,7 @@ func (s *Service) finish(ctx context.Context, log *slog.Logger, c Command, recor
 		holder := cmp.Or(d.update, record.Holding).PersonID
 		change.Effects = append(change.Effects, Effect{
 			Key:         "ask:" + record.Holding.ID + ":" + c.PersonID + ":" + now.UTC().Format("2006010215"),
+			Again:       true,
 			Destination: ToPerson(holder),
 			Notice:      Notice{Kind: NoticeAsked, Holding: record.Holding.ID, PersonID: c.PersonID, At: now},
 		})

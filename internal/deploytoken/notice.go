@@ -1,6 +1,7 @@
 package deploytoken
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -171,6 +172,9 @@ type Effect struct {
 	// Key is unique by what the effect tells of: a second insertion with the
 	// same key does nothing.
 	Key string
+	// Again is whether it takes the place of one with the same key that was
+	// given up.
+	Again bool
 	// Destination is ToSheet, ToSweep, or what ToChannel or ToPerson returns.
 	Destination string
 	// NotBefore is the earliest time of delivery; zero for at once.
@@ -194,7 +198,8 @@ func (e Effect) Untold(why string, now time.Time) (Effect, bool) {
 		return Effect{}, false
 	}
 	return Effect{
-		Key: "untold:" + e.Key, Destination: ToPerson(n.PersonID),
+		// What is wanted again may fail again.
+		Key: "untold:" + e.Key + ":" + strconv.FormatInt(n.At.Unix(), 10), Destination: ToPerson(n.PersonID),
 		Notice: Notice{Kind: NoticeUntold, Holding: n.Holding, PersonID: of, Matter: n.Matter, Detail: why, At: now},
 	}, true
 }

@@ -25,7 +25,7 @@ func TestUntold(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			test.effect.Key = "the effect"
+			test.effect.Key, test.effect.Notice.At = "the effect", at.Add(-time.Minute)
 			e, ok := test.effect.Untold("Why.", at)
 			if ok != (test.told != "") {
 				t.Fatalf("told: %v, %+v", ok, e)
@@ -34,7 +34,7 @@ func TestUntold(t *testing.T) {
 				return
 			}
 			n := e.Notice
-			if e.Destination != ToPerson(test.told) || e.Key != "untold:the effect" || n.Kind != NoticeUntold || n.PersonID != "U0ANN" ||
+			if e.Destination != ToPerson(test.told) || e.Key != "untold:the effect:1772441940" || n.Kind != NoticeUntold || n.PersonID != "U0ANN" ||
 				n.Matter != test.effect.Notice.Matter || n.Holding != test.effect.Notice.Holding || n.Detail != "Why." || !n.At.Equal(at) {
 				t.Errorf("%+v", e)
 			}

@@ -1276,6 +1276,26 @@ func TestAsk(t *testing.T) {
 		m.click(deploytoken.KindAsk, bob, id)
 		m.told("person:UANA asked", "person:UBOB answer asked")
 	})
+	scenario(t, "who could not be asked can be asked again", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		m.delivered()
+		for range 2 {
+			m.expect(m.do(deploytoken.KindAsk, bob, ""), deploytoken.OutcomeAsked)
+			lease, asked, err := m.store.Claim(context.Background(), deploytoken.ToPerson(ana), time.Now(), 1, time.Minute)
+			if err != nil || len(asked) != 1 {
+				m.t.Fatal(asked, err)
+			}
+			gone := deploytoken.Effect{Key: asked[0].Key, Destination: asked[0].Destination, Notice: asked[0].Notice}
+			untold, _ := gone.Untold("no", time.Now())
+			if err := m.store.Failed(context.Background(), lease, gone.Key, "no", time.Time{}, []deploytoken.Effect{untold}); err != nil {
+				m.t.Fatal(err)
+			}
+			m.told("person:UBOB answer asked", "person:UBOB untold")
+			time.Sleep(time.Minute)
+		}
+		m.expect(m.do(deploytoken.KindAsk, bob, ""), deploytoken.OutcomeAsked)
+		m.told("person:UANA asked", "person:UBOB answer asked")
+	})
 	scenario(t, "a holder who is found by the typed name is asked", func(m *team) {
 		id := m.typed("Ana")
 		m.expect(m.click(deploytoken.KindAsk, bob, id), deploytoken.OutcomeAsked)

@@ -301,6 +301,11 @@ func (t *tx) insertEffects(document string, effects []deploytoken.Effect, now ti
 			RETURNING last_number`, e.Destination).Scan(&number); err != nil {
 			return err
 		}
+		if e.Again {
+			if _, err := t.exec(`DELETE FROM outbox WHERE effect = $1 AND given_up = 1`, e.Key); err != nil {
+				return err
+			}
+		}
 		due := max(millis(e.NotBefore), now.UnixMilli())
 		n, matter := e.Notice, deploytoken.MatterRef{}
 		if n.Matter != nil {
