@@ -33,22 +33,17 @@ const (
 	clockSkew = 5 * time.Minute
 )
 
-// A Responder answers through response URLs.
-type Responder struct{ http *http.Client }
+// A responder answers through response URLs.
+type responder struct{ http *http.Client }
 
-// NewResponder returns a Responder.
-func NewResponder() *Responder { return &Responder{http: newHTTPClient()} }
+func newResponder() *responder { return &responder{http: newHTTPClient()} }
 
-// Respond answers so that only the asker sees it, in place of the message that
-// the URL came with. For the URL of a slash command there is no such message,
-// and Slack shows the answer below the others.
+// respond answers so that only the asker sees it, and with replace in place of
+// the message that the URL came with. For the URL of a slash command there is no
+// such message, and Slack shows the answer below the others.
 // Errors: ErrUndeliverable (the URL is used up or too old), ErrAmbiguous (the
 // answer may have been shown), ErrUnavailable.
-func (r *Responder) Respond(ctx context.Context, responseURL string, m Message) error {
-	return r.respond(ctx, responseURL, m, true)
-}
-
-func (r *Responder) respond(ctx context.Context, responseURL string, m Message, replace bool) error {
+func (r *responder) respond(ctx context.Context, responseURL string, m Message, replace bool) error {
 	err := slack.PostWebhookCustomHTTPContext(ctx, responseURL, r.http, &slack.WebhookMessage{
 		Text: m.Text, Blocks: blocksOf(m), ResponseType: slack.ResponseTypeEphemeral, ReplaceOriginal: replace,
 	})
@@ -65,14 +60,14 @@ func (r *Responder) respond(ctx context.Context, responseURL string, m Message, 
 // A Deliverer sends what the token's effects tell to channels and people.
 type Deliverer struct {
 	client      *slack.Client
-	responder   *Responder
+	responder   *responder
 	overrideURL string
 }
 
 // NewDeliverer returns a Deliverer that posts with client. OverrideURL is the
 // address of how to deploy without losing what runs on Kingfisher; "" for none.
 func NewDeliverer(client *slack.Client, overrideURL string) *Deliverer {
-	return &Deliverer{client: client, responder: NewResponder(), overrideURL: overrideURL}
+	return &Deliverer{client: client, responder: newResponder(), overrideURL: overrideURL}
 }
 
 // Deliver sends the message that d stands for, and returns where it stands. An

@@ -313,7 +313,7 @@ func TestAnswersThatCannotGoThereAreDirectMessages(t *testing.T) {
 		{"unknown to Slack", func(c *deploytoken.Command) { c.ResponseURL += "x" }},
 		{"used up", func(c *deploytoken.Command) {
 			for range 5 {
-				if err := out.responder.Respond(t.Context(), c.ResponseURL, say(line{words("So far.")})); err != nil {
+				if err := out.responder.respond(t.Context(), c.ResponseURL, say(line{words("So far.")}), true); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -437,7 +437,7 @@ func TestUnreachableSlack(t *testing.T) {
 	if !errors.Is(err, deploytoken.ErrUnavailable) || errors.Is(err, deploytoken.ErrAmbiguous) {
 		t.Errorf("no connection: %v", err)
 	}
-	err = NewResponder().Respond(t.Context(), address+"/response/do-not-show-this", say(line{words("x")}))
+	err = newResponder().respond(t.Context(), address+"/response/do-not-show-this", say(line{words("x")}), true)
 	if !errors.Is(err, deploytoken.ErrUnavailable) || strings.Contains(err.Error(), "do-not-show-this") {
 		t.Errorf("no connection for an answer: %v", err)
 	}
@@ -448,7 +448,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	defer elsewhere.Close()
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	defer server.Close()
-	err := NewResponder().Respond(t.Context(), server.URL, say(line{words("x")}))
+	err := newResponder().respond(t.Context(), server.URL, say(line{words("x")}), true)
 	if !errors.Is(err, deploytoken.ErrUndeliverable) {
 		t.Errorf("error %v", err)
 	}

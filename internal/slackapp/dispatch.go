@@ -156,7 +156,7 @@ type Inbound struct {
 	socket    *socket
 	team      atomic.Pointer[string]
 	busy      *busyDesk
-	responder *Responder
+	responder *responder
 	reads     *recentIDs // envelopes that only read; the store knows the others
 
 	places  *places       // one taken by each request, from its coming to its end
@@ -194,7 +194,7 @@ func NewInbound(config InboundConfig) *Inbound {
 	in := &Inbound{
 		config:    config,
 		timing:    defaultInboundTiming(),
-		responder: NewResponder(),
+		responder: newResponder(),
 		reads:     newRecentIDs(1024),
 		places:    newPlaces(capacity),
 		accepts:   make(chan struct{}, capacity),

@@ -164,7 +164,7 @@ func TestReleaseForm(t *testing.T) {
 		t.Errorf("did %+v, want %+v", c, want)
 	}
 	// The answer comes where the click was.
-	if err := NewResponder().respond(context.Background(), c.ResponseURL, say(line{words("Thank you!")}), c.Message == ""); err != nil {
+	if err := newResponder().respond(context.Background(), c.ResponseURL, say(line{words("Thank you!")}), c.Message == ""); err != nil {
 		t.Error(err)
 	}
 	l.sees(person, "Thank you!")
