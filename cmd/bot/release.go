@@ -28,22 +28,25 @@ func invoked(arg0 string) string {
 // ordinary is a program's name that needs no quoting.
 var ordinary = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,40}$`)
 
-// example finds a command of the program in a text that helps.
-var example = regexp.MustCompile(`\bbot( [a-z]|”)`)
-
-// named makes the help of a command and those below it call the program by its
-// name.
-func named(c *cobra.Command) *cobra.Command {
-	if program == "bot" {
-		return c
+// named makes the help of the commands call the program by its name, where it is
+// told how to call it: the bot that runs is still the bot.
+func named(root *cobra.Command) *cobra.Command {
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
 	}
-	ours := func(text string) string { return example.ReplaceAllString(text, program+"$1") }
-	c.Long, c.Example = ours(c.Long), ours(c.Example)
-	c.LocalFlags().VisitAll(func(f *pflag.Flag) { f.Usage = ours(f.Usage) })
-	for _, below := range c.Commands() {
-		named(below)
+	call := regexp.MustCompile(`\bbot( (?:` + strings.Join(names, "|") + `)\b|”)`)
+	ours := func(text string) string { return call.ReplaceAllString(text, program+"$1") }
+	var rename func(*cobra.Command)
+	rename = func(c *cobra.Command) {
+		c.Long, c.Example = ours(c.Long), ours(c.Example)
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) { f.Usage = ours(f.Usage) })
+		for _, below := range c.Commands() {
+			rename(below)
+		}
 	}
-	return c
+	rename(root)
+	return root
 }
 
 // manCommand is for those who make a release.

@@ -76,7 +76,11 @@ func TestReleaseNames(t *testing.T) {
 		t.Fatalf("the help has only the commands %q", commands)
 	}
 	for _, c := range commands {
-		text += output(t, "", program, "help", c[1])
+		help := output(t, "", program, "help", c[1])
+		if regexp.MustCompile(`the deploytoken (depends|runs)`).MatchString(help) {
+			t.Errorf("the help of %s calls the bot by its program's name", c[1])
+		}
+		text += help
 		page := filepath.Join(pages, "deploytoken-"+c[1]+".1")
 		if _, err := os.Stat(page); err != nil && c[1] != "help" {
 			t.Errorf("there is no manual page of %s: %v", c[1], err)

@@ -1248,6 +1248,31 @@ func testContext(t *testing.T, url string) {
 	equal(t, "seq", record(t, s).Seq, int64(1))
 }
 
+// TestAlters: whatever a change has that isn't known to leave the record as it is
+// alters it, so that no field is forgotten.
+func TestAlters(t *testing.T) {
+	leaves := []string{"Document", "IfSeq", "Epoch", "Finish", "Outcome", "Effects", "Audit", "At"}
+	for f := range reflect.TypeFor[deploytoken.Change]().Fields() {
+		var c deploytoken.Change
+		v := reflect.ValueOf(&c).Elem().FieldByIndex(f.Index)
+		switch f.Type.Kind() {
+		case reflect.Pointer:
+			v.Set(reflect.New(f.Type.Elem()))
+		case reflect.Slice:
+			v.Set(reflect.MakeSlice(f.Type, 1, 1))
+		case reflect.String:
+			v.SetString("x")
+		case reflect.Int64:
+			v.SetInt(1)
+		default:
+			v.Set(reflect.ValueOf(start))
+		}
+		if want := !slices.Contains(leaves, f.Name); alters(c) != want {
+			t.Errorf("a change with %s alters the record: %t, want %t", f.Name, alters(c), want)
+		}
+	}
+}
+
 // testRefusalsApart: commands that end without a change of the record keep
 // nobody from writing who has decided on it; each is an audited decision still.
 func testRefusalsApart(t *testing.T, url string) {
