@@ -92,10 +92,15 @@ func testDeath(t *testing.T, server *ledgertest.Postgres) {
 	a.stopPulse()
 	var got []string
 	await(t, "a's death", func() bool {
-		got = append(got, taken(b)...)
+		for _, w := range taken(b) {
+			// A lease is its owner's to take again.
+			if w != "watch" || !slices.Contains(got, w) {
+				got = append(got, w)
+			}
+		}
 		return len(got) >= 4
 	})
-	// It may have died in the midst of them, as the first look.
+	// The death may be noticed between two of these.
 	slices.Sort(got)
 	equal(t, "taken from the dead", got, []string{"e2", "intent " + intent.Operation, "k1", "watch"})
 	if held, err := a.Holds(ctx, mine); err != nil || held {
