@@ -82,7 +82,7 @@ type Report struct {
 // Run makes the checks, all at once but for what waits for another, and calls
 // report, if it is not nil, with each result in the order of the checks, as soon
 // as it and those before it are known. It returns once every Probe has. When ctx
-// ends, what is unfinished counts as skipped.
+// ends, what is unfinished has failed, and what is not begun is skipped.
 //
 // It panics where a check needs one that doesn't come before it.
 func Run(ctx context.Context, checks []Check, report func(Result)) Report {
@@ -106,6 +106,9 @@ func Run(ctx context.Context, checks []Check, report func(Result)) Report {
 			results[i] = Result{Name: c.Name, Title: c.Title}
 			for _, at := range needs {
 				<-done[at]
+				if ctx.Err() != nil {
+					break
+				}
 				if because := results[at].hinders(); because != "" {
 					results[i].State, results[i].Because = Skipped, because
 					return
@@ -139,6 +142,10 @@ func (r Result) hinders() string {
 func (r *Result) make(ctx context.Context, c Check) {
 	if c.Leave != "" {
 		r.State, r.Problem = Skipped, c.Leave
+		return
+	}
+	if ctx.Err() != nil {
+		r.State, r.Problem = Skipped, "It was called off before it was begun."
 		return
 	}
 	began := time.Now()

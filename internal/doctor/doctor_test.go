@@ -122,12 +122,13 @@ func TestRunCalledOff(t *testing.T) {
 		}},
 		{Name: "c", Needs: []string{"b"}, Within: time.Minute, Probe: well("")},
 	}, nil)
-	var states []State
+	var got []string
 	for _, r := range report.Checks {
-		states = append(states, r.State)
+		got = append(got, strings.TrimSpace(fmt.Sprint(r.State, " ", r.Problem, r.Because)))
 	}
-	if want := []State{OK, Failed, Skipped}; !slices.Equal(states, want) || report.State() != Failed {
-		t.Errorf("%v, want %v", states, want)
+	want := []string{"ok", "failed It was called off before it was done.", "skipped It was called off before it was begun."}
+	if !slices.Equal(got, want) || report.State() != Failed {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
