@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/open-contracting/deploytoken/internal/checker"
 	"github.com/open-contracting/deploytoken/internal/sandbox/google"
 	"github.com/open-contracting/deploytoken/internal/sandbox/kingfisher"
 	"github.com/open-contracting/deploytoken/internal/sandbox/slack"
@@ -38,6 +39,7 @@ var person = google.Person{Name: "Cy Person", Email: "cy@example.org"}
 // built is the program, built once.
 var built struct {
 	once sync.Once
+	dir  string
 	path string
 	err  error
 }
@@ -52,8 +54,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}()
 	code := m.Run()
-	if built.path != "" {
-		os.RemoveAll(filepath.Dir(built.path))
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
 	}
 	os.Exit(code)
 }
@@ -67,11 +69,8 @@ func binary(t testing.TB) string {
 			built.err = err
 			return
 		}
-		built.path = filepath.Join(dir, "bot")
-		out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", built.path, ".").CombinedOutput()
-		if err != nil {
-			built.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
+		built.dir = dir
+		built.path, built.err = checker.Build(context.Background(), filepath.Join("..", ".."), dir)
 	})
 	if built.err != nil {
 		t.Fatal(built.err)

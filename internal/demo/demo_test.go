@@ -3,7 +3,6 @@ package demo
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -11,11 +10,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/open-contracting/deploytoken/internal/checker"
 )
 
 // program is the command, built once.
 var program struct {
 	once sync.Once
+	dir  string
 	path string
 	err  error
 }
@@ -23,8 +25,8 @@ var program struct {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	endChromium()
-	if program.path != "" {
-		os.RemoveAll(filepath.Dir(program.path))
+	if program.dir != "" {
+		os.RemoveAll(program.dir)
 	}
 	os.Exit(code)
 }
@@ -35,10 +37,8 @@ func build() {
 		program.err = err
 		return
 	}
-	program.path = filepath.Join(dir, "bot")
-	if out, err := exec.Command("go", "build", "-o", program.path, "../../cmd/bot").CombinedOutput(); err != nil {
-		program.err = fmt.Errorf("go build: %w\n%s", err, out)
-	}
+	program.dir = dir
+	program.path, program.err = checker.Build(context.Background(), filepath.Join("..", ".."), dir)
 }
 
 // start runs “bot demo” until the test ends, and returns the page's address.
