@@ -200,6 +200,26 @@ func TestStopWhileWorking(t *testing.T) {
 	w.announced(t, "it slowly")
 }
 
+// TestReleaseWhileTaking: a release that is typed before the take has been
+// answered is of what that takes.
+func TestReleaseWhileTaking(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.serve(t)
+	fault := w.fault(t, google.Fault{Operation: google.DocsBatchUpdate, Kind: google.DelayAnswer, Count: 1})
+	w.say(t, ana, "take it slowly")
+	eventually(t, "the write", func() bool { return w.google.Faults()[0].Waiting > 0 })
+	w.say(t, ana, "release gone quickly")
+	w.google.Release(fault)
+	w.answer(t, ana, 1)
+	for i, want := range []string{"You hold", "You have released"} {
+		says(t, w.ephemeral(ana)[i], want)
+	}
+	if row := w.rows(t, 2)[1]; !slices.Contains(row, "gone quickly") {
+		t.Errorf("the history has %q", row)
+	}
+}
+
 // TestSlackAway: a bot that can't reach Slack waits for it, at the start and later.
 func TestSlackAway(t *testing.T) {
 	t.Parallel()

@@ -76,8 +76,8 @@ const (
 	RemindDirectly  = "direct"
 )
 
-// takes reports whether the command takes the token where it is free.
-func (k Kind) takes() bool {
+// Takes reports whether the command takes the token where it is free.
+func (k Kind) Takes() bool {
 	switch k {
 	case KindTake, KindTakeOutOfTurn, KindTakeAnyway, KindTakeWithoutPostgres:
 		return true
@@ -112,7 +112,8 @@ type Command struct {
 	// for, or the one that lasted when it came. "" where none was known.
 	Holding string
 	// Subject is what else it is about, by its kind: the ID of a deployment, an
-	// offer, a question, a person or an earlier command. "" for nothing.
+	// offer, a question, a person or an earlier command (for a release that was
+	// typed, the asker's take that had yet to end). "" for nothing.
 	Subject string
 	// Until is how long what it asks for is to last; zero where it doesn't say.
 	Until time.Time
@@ -128,6 +129,12 @@ type Command struct {
 	Ephemeral bool
 	// At is when it came.
 	At time.Time
+}
+
+// FollowsTake reports whether the command may be about a holding that a take of
+// the asker's, which has yet to end, is about to begin: a release that was typed.
+func (c Command) FollowsTake() bool {
+	return c.Kind == KindRelease && c.Holding == "" && c.Subject == "" && c.Message == ""
 }
 
 // An Outcome is how a command ended.

@@ -255,6 +255,10 @@ func decideRelease(s situation) decision {
 		// The name was typed before the command, and recorded after it.
 		meant = true
 	}
+	if h.Open() && h.PersonID == s.command.PersonID && s.command.Message == "" && s.command.Subject != "" && s.timely() {
+		// The asker's take came before the command, and ended after it.
+		meant = true
+	}
 	if s.token.State == Unclear {
 		if !s.fresh {
 			return decision{step: stepRead}

@@ -22,6 +22,7 @@ func TestDecide(t *testing.T) {
 		return c
 	}
 	late := func(c Command) Command { c.At = now.Add(-takeWithin - time.Second); return c }
+	after := func(c Command) Command { c.Subject = "take"; return c }
 	record := func(h *Holding) Record { return Record{Holding: h} }
 	anas, bobs := record(holding("h1", "Ana", ana)), record(holding("h1", "Bob", bob))
 	typed := record(holding("h1", "Ana", ""))
@@ -63,6 +64,10 @@ func TestDecide(t *testing.T) {
 		{"release by a button for an earlier holding", situation{command: click(KindRelease, "h0"), token: held("Ana"), fresh: true, record: anas}, stepAnswer, OutcomeEnded},
 		{"release by a button for an earlier holding, cached", situation{command: click(KindRelease, "h0"), token: held("Ana"), record: anas}, stepRead, ""},
 		{"release asked for before this holding began", situation{command: cmd(KindRelease, ""), token: held("Ana"), fresh: true, record: anas}, stepAnswer, OutcomeEnded},
+		{"release asked for while a take was under way", situation{command: after(cmd(KindRelease, "")), token: held("Ana"), record: anas}, stepWrite, ""},
+		{"release asked for while a second take was under way", situation{command: after(cmd(KindRelease, "h0")), token: held("Ana"), record: anas}, stepWrite, ""},
+		{"release asked for while a take was under way that failed", situation{command: after(cmd(KindRelease, "")), token: held("Bob"), fresh: true, record: bobs}, stepAnswer, OutcomeEnded},
+		{"release asked for long ago, while a take was under way", situation{command: late(after(cmd(KindRelease, ""))), token: held("Ana"), fresh: true, record: anas}, stepAnswer, OutcomeEnded},
 		{"release by a button, name overwritten", situation{command: click(KindRelease, "h1"), token: held("Bob"), fresh: true, record: anas}, stepAnswer, OutcomeEnded},
 		{"release with a name that was typed over another", situation{command: cmd(KindRelease, "h1"), token: held("Ana"), fresh: true, record: bobs, named: onlyAna, lookedUp: true}, stepAdopt, ""},
 		{"release with a name over one's own", situation{command: cmd(KindRelease, "h1"), token: held("Bob"), fresh: true, record: anas, named: []Person{{ID: bob}}, lookedUp: true}, stepAnswer, OutcomeHeld},

@@ -467,6 +467,35 @@ func TestWhichHolding(t *testing.T) {
 		m.Do(context.Background(), c)
 		m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
 	})
+	scenario(t, "a release means what the take that was asked for before it is about to begin", func(m *team) {
+		take := m.accept(m.command(deploytoken.KindTake, ana, "upgrade"))
+		release := m.accept(m.command(deploytoken.KindRelease, ana, "upgraded"))
+		m.Do(context.Background(), take)
+		m.Do(context.Background(), release)
+		m.expect(m.outcome(take.ID), deploytoken.OutcomeTaken)
+		m.expect(m.outcome(release.ID), deploytoken.OutcomeReleased)
+		m.says("Nobody")
+	})
+	scenario(t, "also where it was asked for in an earlier turn", func(m *team) {
+		m.do(deploytoken.KindTake, ana, "")
+		first := m.accept(m.command(deploytoken.KindRelease, ana, ""))
+		take := m.accept(m.command(deploytoken.KindTake, ana, ""))
+		second := m.accept(m.command(deploytoken.KindRelease, ana, ""))
+		m.restart()
+		m.recover()
+		for _, c := range []deploytoken.Command{first, second} {
+			m.expect(m.outcome(c.ID), deploytoken.OutcomeReleased)
+		}
+		m.expect(m.outcome(take.ID), deploytoken.OutcomeTaken)
+		m.says("Nobody")
+	})
+	scenario(t, "a release ends nothing that was taken after it was asked for", func(m *team) {
+		release := m.accept(m.command(deploytoken.KindRelease, ana, ""))
+		m.do(deploytoken.KindTake, ana, "")
+		m.Do(context.Background(), release)
+		m.expect(m.outcome(release.ID), deploytoken.OutcomeEnded)
+		m.says("Ana Díaz")
+	})
 	scenario(t, "a release that was left for long doesn't end a holding typed since", func(m *team) {
 		m.watch()
 		c := m.accept(m.command(deploytoken.KindRelease, ana, ""))

@@ -400,7 +400,7 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 		return ctx.Err()
 	}
 
-	// Which holding was meant is known to the ledger, since the command came.
+	// What was meant is known to the ledger, since the command came.
 	recorded, ended, err := s.ledger.Command(ctx, c.ID)
 	switch {
 	case err != nil:
@@ -408,7 +408,7 @@ func (s *Service) attempt(ctx context.Context, log *slog.Logger, c *Command, beg
 	case recorded == nil || ended != "":
 		return ErrNotOwner
 	}
-	c.Holding = recorded.Holding
+	c.Holding, c.Subject = recorded.Holding, recorded.Subject
 	about, problem, err := s.about(ctx, *c)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ var behaviours = []struct {
 	test func(t *testing.T, url string)
 }{
 	{"commands are accepted once", testAccept},
+	{"a release follows a take", testReleaseAfterTake},
 	{"a command can be read as it was recorded", testCommandRoundTrip},
 	{"orphaned commands are claimed, the oldest first", testClaimCommands},
 	{"orphaned commands are claimed by one owner", testClaimOnce},
@@ -224,6 +225,39 @@ func testAccept(t *testing.T, url string) {
 	equal(t, "commands accepted as new", len(fresher), 1)
 	_, err = s.Accept(t.Context(), deploytoken.Command{})
 	wantErr(t, err, errMisuse)
+}
+
+// testReleaseAfterTake: a release that was typed is recorded with the asker's
+// latest take that has yet to end.
+func testReleaseAfterTake(t *testing.T, url string) {
+	s := open(t, url, "a")
+	n := 0
+	expect := func(name string, c deploytoken.Command, want string) {
+		t.Helper()
+		n++
+		c.ID, c.Document, c.At = fmt.Sprint("c", n), doc, start.Add(time.Minute)
+		_, err := s.Accept(t.Context(), c)
+		check(t, err)
+		got, _, err := s.Command(t.Context(), c.ID)
+		check(t, err)
+		equal(t, "the take before what is "+name, got.Subject, want)
+	}
+	release := deploytoken.Command{Kind: deploytoken.KindRelease, PersonID: "U1"}
+	clicked, known, another, others := release, release, release, release
+	clicked.Message, known.Holding, another.Kind, others.PersonID = "1.2", "h1", deploytoken.KindWait, "U2"
+
+	expect("alone", release, "")
+	accept(t, s, "take-1")
+	accept(t, s, "take-2")
+	expect("typed", release, "take-2")
+	expect("clicked", clicked, "")
+	expect("for a holding", known, "")
+	expect("no release", another, "")
+	expect("somebody else's", others, "")
+	commit(t, s, deploytoken.Change{Finish: "take-2", Outcome: deploytoken.OutcomeHeld})
+	expect("typed after the second has ended", release, "take-1")
+	commit(t, s, deploytoken.Change{Finish: "take-1", Outcome: deploytoken.OutcomeHeld})
+	expect("typed after both have", release, "")
 }
 
 func testCommandRoundTrip(t *testing.T, url string) {

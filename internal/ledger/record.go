@@ -25,17 +25,46 @@ func (s *Store) Accept(ctx context.Context, c deploytoken.Command) (bool, error)
 	}
 	var inserted int64
 	err := s.change(ctx, "record the command", func(t *tx) (err error) {
+		subject := c.Subject
+		if c.FollowsTake() {
+			if subject, err = t.unfinishedTake(c); err != nil {
+				return err
+			}
+		}
 		inserted, err = t.exec(`
 			INSERT INTO command (id, document, kind, person, words, holding, subject, lasts, channel, response_url, message, ephemeral, at, outcome, finished, owner, until)
 			VALUES ($1, $2, $3, $4, $5,
 				COALESCE(NULLIF($6, ''), (SELECT id FROM holding WHERE document = $2 AND ended = 0), ''),
 				$7, $8, $9, $10, $11, $12, $13, '', 0, $14, {now} + $15)
 			ON CONFLICT (id) DO NOTHING`,
-			c.ID, c.Document, string(c.Kind), c.PersonID, text(c.Words), c.Holding, text(c.Subject), millis(c.Until),
+			c.ID, c.Document, string(c.Kind), c.PersonID, text(c.Words), c.Holding, text(subject), millis(c.Until),
 			c.ChannelID, c.ResponseURL, c.Message, bit(c.Ephemeral), millis(c.At), s.owner, acceptTTL.Milliseconds())
 		return err
 	})
 	return err == nil && inserted == 1, err
+}
+
+// unfinishedTake returns the ID of the latest of the asker's commands that may
+// yet give them the token; "" if there is none.
+func (t *tx) unfinishedTake(c deploytoken.Command) (id string, err error) {
+	rows, err := t.rows(`
+		SELECT id, kind FROM command WHERE document = $1 AND person = $2 AND outcome = '' AND id <> $3
+		ORDER BY at`, c.Document, c.PersonID, c.ID)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var earlier string
+		var kind deploytoken.Kind
+		if err := rows.Scan(&earlier, &kind); err != nil {
+			return "", err
+		}
+		if kind.Takes() || kind == deploytoken.KindAccept {
+			id = earlier
+		}
+	}
+	return id, rows.Err()
 }
 
 // Record returns what is known of the document; see deploytoken.Ledger.
