@@ -164,14 +164,14 @@ func (p *tab) run(script string) {
 	}
 }
 
-// until waits until a JavaScript expression is true.
+// until waits until a JavaScript expression, or what it promises, is true.
 func (p *tab) until(condition string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	script := `new Promise((done) => {` + helpers + `
-		const look = () => { if (` + condition + `) done(true); else setTimeout(look, 15); };
-		look();
+	script := `new Promise((done, failed) => {` + helpers + `
+		const look = async () => { if (await (` + condition + `)) done(true); else setTimeout(() => look().catch(failed), 15); };
+		look().catch(failed);
 	})`
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise)); err != nil {
 		p.t.Fatalf("waiting for %s: %v\nThe page says:\n%s", condition, err, p.text())

@@ -327,9 +327,7 @@ func TestProgress(t *testing.T) {
 	s := startPostgres(t)
 	s.run(`pkill -STOP -o -x postgres`)
 	defer s.run(`pkill -CONT -x postgres`)
-	config := s.config()
-	config.Timeout = 3 * time.Second
-	c, err := New(config)
+	c, err := New(s.config())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,6 +88,7 @@ chmod -R a+rX /tmp/lib /tmp/bin`)
 		t.Errorf("without Scrapyd, the IDs are %q, and were %q", alone, first)
 	}
 	s.run("pkill -f '^python3 /tmp/bin/scrapy crawl paraguay'")
+	eventually(t, "the spider to end", func() bool { return s.run("pgrep -fc '^python3 .* crawl'") == "3" })
 	start("bob", "bash -c 'cd /tmp && python3 /tmp/bin/scrapy crawl paraguay; true'")
 	eventually(t, "the spider to run again", func() bool { return s.run("pgrep -fc '^python3 .* crawl'") == "4" })
 	kept := 0

@@ -233,12 +233,7 @@ func TestRestrictedKeyDoesNothingElse(t *testing.T) {
 	// A client that listens asks for the connection only once it is used.
 	for option, through := range map[string][]string{"-L": nil, "-D": {"--socks5-hostname"}} {
 		t.Run("a port of this machine's ("+option+")", func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			local := listener.Addr().String()
-			listener.Close()
+			local := freeAddress(t)
 			spec, url := local+":"+inside.Addr().String(), local
 			if option == "-D" {
 				spec, url = local, inside.Addr().String()

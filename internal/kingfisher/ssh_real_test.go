@@ -31,7 +31,7 @@ func TestRootLoginThatPrints(t *testing.T) {
 		{name: "without end", bashrc: `yes`, want: deploytoken.Unknown, reason: "The server sent more than can be read."},
 		{name: "a farewell", bashrc: `echo 'Closed for password=hunter2 maintenance'; exit 1`, want: deploytoken.Unknown,
 			reason: `The check on the server ended early, saying "Closed for password=*** maintenance".`},
-		{name: "nothing at all", bashrc: `sleep 5571`, want: deploytoken.Unknown, reason: "The check on the server did not finish within 3s."},
+		{name: "nothing at all", bashrc: `sleep 5571`, want: deploytoken.Unknown, reason: "The check on the server did not finish within 15s."},
 		{name: "an odd shell's settings", bashrc: `export TMUX=/tmp/x,1,0 TMUX_PANE=%0 PGPORT=1 LC_ALL=C PATH=/nowhere; alias ps=false; cd /tmp`, want: deploytoken.Idle},
 	}
 	s := startServer(t, "", "")
@@ -42,7 +42,8 @@ func TestRootLoginThatPrints(t *testing.T) {
 			config := s.config()
 			switch tt.name {
 			case "nothing at all":
-				config.Timeout = 3 * time.Second
+				// Longer than a busy machine takes to log in.
+				config.Timeout = 15 * time.Second
 			case "without end":
 				// Longer than a busy machine takes to send what is too much.
 				config.Timeout = 5 * time.Minute
@@ -348,13 +349,17 @@ func TestKnock(t *testing.T) {
 	}()
 	config := s.config()
 	config.KnockAddress = listener.Addr().String()
-	if got := check(t, config, deploytoken.CheckTmux); got.State != deploytoken.Idle {
-		t.Errorf("%s %q", got.State, got.Reason)
+	// A busy machine may not come to knock before it has connected.
+	checks := int32(0)
+	for ; checks < 20 && knocks.Load() == 0; checks++ {
+		if got := check(t, config, deploytoken.CheckTmux); got.State != deploytoken.Idle {
+			t.Errorf("%s %q", got.State, got.Reason)
+		}
 	}
 	listener.Close()
 	<-done
-	if knocks.Load() != 1 {
-		t.Errorf("there were %d knocks, want 1", knocks.Load())
+	if n := knocks.Load(); n < 1 || n > checks {
+		t.Errorf("there were %d knocks in %d checks, want 1 in each", n, checks)
 	}
 	// A refused knock is no reason not to dial.
 	if got := check(t, config, deploytoken.CheckTmux); got.State != deploytoken.Idle {

@@ -183,7 +183,7 @@ func runTimedInbound(t *testing.T, change func(*InboundConfig, *recordedCommands
 	r.Inbound = NewInbound(config)
 	r.socket.timing = quickTiming()
 	// A busy machine must not turn down what a test wants taken in.
-	r.timing.takeIn, r.timing.accept, r.timing.join = patience, patience, patience
+	r.timing.takeIn, r.timing.access, r.timing.accept, r.timing.join = patience, patience, patience, patience
 	r.timing.draft, r.timing.form = patience, patience
 	if timing != nil {
 		timing(&r.timing)

@@ -40,8 +40,8 @@ func runLocal(t testing.TB, change func(*local.Config, *InboundConfig), timings 
 		Team:     local.Team{ID: testTeam, Name: "Team"},
 		App:      local.App{ID: "A0", Name: "deploytoken", UserID: localBot, BotID: "B0"},
 		BotToken: "xoxb-local", AppToken: "xapp-local",
-		AckTimeout: patience,
-		Users:      []local.User{{ID: localGuest, Name: "guest", RealName: "Guest", Guest: local.SingleChannelGuest}},
+		AckTimeout: patience, TriggerLife: patience,
+		Users: []local.User{{ID: localGuest, Name: "guest", RealName: "Guest", Guest: local.SingleChannelGuest}},
 	}
 	members := []string{localBot, localGuest}
 	for n := range 20 {
@@ -68,8 +68,9 @@ func runLocal(t testing.TB, change func(*local.Config, *InboundConfig), timings 
 		inbound.Members = NewDirectory(inbound.Client, localChannel, "", time.Now)
 	}
 	l.Inbound = NewInbound(inbound)
-	l.timing.takeIn, l.timing.accept, l.timing.join = patience, patience, patience
+	l.timing.takeIn, l.timing.access, l.timing.accept, l.timing.join = patience, patience, patience, patience
 	l.timing.draft, l.timing.form = patience, patience
+	l.socket.timing.write = patience
 	for _, timing := range timings {
 		timing(&l.socket.timing)
 	}
@@ -216,7 +217,7 @@ func TestLocalAccessUnknown(t *testing.T) {
 // once.
 func TestLocalRefreshLosesNothing(t *testing.T) {
 	l := runLocal(t, func(c *local.Config, in *InboundConfig) {
-		c.Grace = 5 * time.Second
+		c.Grace = 10 * time.Second
 		in.Members = memberFunc(everybody)
 	})
 	l.connected()

@@ -22,6 +22,7 @@ func quickTiming() socketTiming {
 	t := defaultTiming()
 	t.openEvery = 20 * time.Millisecond
 	t.pong = patience
+	t.write = patience
 	t.backoff = 10 * time.Millisecond
 	t.backoffMax = 40 * time.Millisecond
 	return t

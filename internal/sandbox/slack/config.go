@@ -39,6 +39,7 @@ type Config struct {
 
 	PingInterval time.Duration   // between the server's pings; default 10 s
 	AckTimeout   time.Duration   // until the person sees operation_timeout; default 3 s
+	TriggerLife  time.Duration   // from a click until it can't open a view any more; default 3 s
 	Grace        time.Duration   // from a warning to the end of the connection; default 10 s
 	EventRetries []time.Duration // waits before an unacknowledged event is sent again; default 4 s, 1 min, 5 min
 	HistoryLimit int             // messages kept in each channel; default 10,000
@@ -112,7 +113,6 @@ const (
 	// maxConnections is how many Socket Mode connections Slack allows an app.
 	maxConnections = 10
 
-	triggerLife      = 3 * time.Second
 	responseURLLife  = 30 * time.Minute
 	responseURLUses  = 5
 	ticketLife       = 30 * time.Second
@@ -157,6 +157,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.AckTimeout <= 0 {
 		c.AckTimeout = 3 * time.Second
+	}
+	if c.TriggerLife <= 0 {
+		c.TriggerLife = 3 * time.Second
 	}
 	if c.Grace <= 0 {
 		c.Grace = 10 * time.Second

@@ -356,7 +356,7 @@ func textInput(id string) map[string]any {
 func TestTriggers(t *testing.T) {
 	clock := newClock()
 	cfg := config()
-	cfg.Clock = clock.Now
+	cfg.Clock, cfg.TriggerLife = clock.Now, 0
 	s := start(t, cfg)
 	a := dial(t, s, ackAll)
 	open := func(trigger string) any {

@@ -39,11 +39,11 @@ const (
 // none comes wait less.
 func config() slack.Config {
 	return slack.Config{
-		AckTimeout: time.Minute,
-		Team:       slack.Team{ID: "T0TEAM", Name: "Open Contracting", Domain: "ocp"},
-		App:        slack.App{ID: "A0APP", Name: "deploytoken", UserID: botUser, BotID: "B0BOT"},
-		BotToken:   botToken,
-		AppToken:   appToken,
+		AckTimeout: time.Minute, TriggerLife: time.Minute,
+		Team:     slack.Team{ID: "T0TEAM", Name: "Open Contracting", Domain: "ocp"},
+		App:      slack.App{ID: "A0APP", Name: "deploytoken", UserID: botUser, BotID: "B0BOT"},
+		BotToken: botToken,
+		AppToken: appToken,
 		Users: []slack.User{
 			{ID: alice, Name: "alice", RealName: "Alice Adams", DisplayName: "ali", TZ: "America/Toronto"},
 			{ID: bob, Name: "bob.b", RealName: "Bob Brown"},

@@ -306,7 +306,7 @@ func (s *Server) useTrigger(id string) (*trigger, error) {
 		return nil, errors.New("invalid_trigger_id")
 	case t.used:
 		return nil, errors.New("exchanged_trigger_id")
-	case s.cfg.Clock().Sub(t.at) > triggerLife:
+	case s.cfg.Clock().Sub(t.at) > s.cfg.TriggerLife:
 		return nil, errors.New("expired_trigger_id")
 	}
 	t.used = true
