@@ -51,7 +51,7 @@ func resident(b testing.TB, pid int) float64 {
 // BenchmarkStart measures the time from starting the program to its connection
 // to Slack, and to its being ready; its memory then, and the binary's size.
 func BenchmarkStart(b *testing.B) {
-	w := newWorld(b)
+	w := newWorld(b, slacksTimes)
 	binary(b)
 	var connected, ready []time.Duration
 	var memory float64
@@ -80,7 +80,7 @@ func BenchmarkStart(b *testing.B) {
 // acknowledgement at 50 commands a second, takes and releases in turn, and the
 // memory after them.
 func BenchmarkAcknowledge(b *testing.B) {
-	w := newWorld(b)
+	w := newWorld(b, slacksTimes)
 	bot := w.serve(b)
 	idle := resident(b, bot.command.Process.Pid)
 	acknowledged(b, func(i int) (*slack.Invocation, error) {
@@ -97,7 +97,7 @@ func BenchmarkAcknowledge(b *testing.B) {
 func BenchmarkClick(b *testing.B) {
 	for _, bb := range []struct{ name, user, action string }{{"recorded", bob, "ask"}, {"form", ana, "release"}} {
 		b.Run(bb.name, func(b *testing.B) {
-			w := newWorld(b)
+			w := newWorld(b, slacksTimes)
 			w.serve(b)
 			w.slash(b, ana, "/deploy-token", "take the registry")
 			on := w.announced(b, "the registry").Target()
@@ -140,7 +140,7 @@ func acknowledged(b *testing.B, do func(i int) (*slack.Invocation, error)) {
 // BenchmarkTakeRelease measures the time from a command to its answer, and the
 // requests to the document that it takes.
 func BenchmarkTakeRelease(b *testing.B) {
-	w := newWorld(b)
+	w := newWorld(b, slacksTimes)
 	w.config["GOOGLE_WATCH_INTERVAL"] = "1h"
 	w.serve(b)
 	requests := func() (n int) {

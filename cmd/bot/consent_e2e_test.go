@@ -172,7 +172,7 @@ func TestConsent(t *testing.T) {
 	if err := w.kingfisher.CloseSession("ocdskfp", "dn-dump"); err != nil {
 		t.Fatal(err)
 	}
-	w.skip(time.Minute + time.Second)
+	w.later(t, time.Minute+time.Second, dee, "All of it has ended by itself")
 	offers(t, w.becomes(t, dee, ofDee, "All of it has ended by itself"))
 	given := w.told(t, ana, 1, "take", "Nothing stands in your way any more")
 	w.becomes(t, ana, answers, "Nothing stands in your way", "ended by itself")
@@ -205,7 +205,11 @@ func TestConsent(t *testing.T) {
 	w.told(t, chidi, 1, "", "Bob Ray", "'s deployment to Kingfisher is over")
 	w.ends(t, honduras)
 	w.ends(t, panama)
-	w.skip(15*time.Minute + time.Second)
+	w.laterUntil(t, 15*time.Minute+time.Second, "the end of what was asked about", func() bool {
+		return slices.ContainsFunc(w.slack.Direct(chidi), func(m slack.Message) bool {
+			return m.Target() == second.Target() && holds(m, "All of it has ended by itself")
+		})
+	})
 	offers(t, w.becomes(t, chidi, second, "All of it has ended by itself"))
 	w.spider(t, "chidi", "honduras_portal")
 	w.types(t, bob, "/deploy-token", "take kingfisher: a fix", "I haven't taken the deploy token yet", "honduras_portal")
@@ -246,8 +250,7 @@ func TestConsentWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ends(t, id)
-	w.skip(time.Minute + time.Second)
-	w.until(t, "an edit that Slack doesn't take", func() bool {
+	w.laterUntil(t, time.Minute+time.Second, "an edit that Slack doesn't take", func() bool {
 		return slices.ContainsFunc(w.slack.Calls(), func(c slack.Call) bool { return c.Method == "chat.update" && c.Fault != "" })
 	})
 	w.hears(t, chidi, func() {
@@ -319,7 +322,7 @@ func TestStartOfWork(t *testing.T) {
 	b := w.serve(t)
 	w.types(t, ana, "/deploy-token", "take kingfisher: upgrade", "You hold the deploy token now", "nothing would be interrupted")
 	w.spider(t, "chidi", "honduras_portal")
-	w.skip(5*time.Minute + time.Second)
+	w.later(t, 5*time.Minute+time.Second, ana, "this was started there meanwhile")
 	says(t, w.told(t, ana, 1, "", "this was started there meanwhile"), "CHIDI", "honduras_portal")
 	w.told(t, chidi, 1, "", "Ana Díaz", "is deploying to Kingfisher", "You have started something there meanwhile", "honduras_portal")
 	b = w.restart(t, b, true)
@@ -327,7 +330,7 @@ func TestStartOfWork(t *testing.T) {
 	if err := w.kingfisher.OpenSession(kingfisher.Session{User: "ocdskfp", Name: "dn-dump", Command: "pg_dump --all"}); err != nil {
 		t.Fatal(err)
 	}
-	w.skip(5*time.Minute + time.Second)
+	w.later(t, 5*time.Minute+time.Second, ana, "this was started there meanwhile", "panama_releases")
 	second := w.told(t, ana, 2, "", "this was started there meanwhile")
 	says(t, second, "panama_releases", "pg_dump")
 	saysNot(t, second, "honduras_portal")
@@ -337,25 +340,32 @@ func TestStartOfWork(t *testing.T) {
 	for _, user := range []string{chidi, dee} {
 		w.told(t, user, 1, "", "'s deployment to Kingfisher is over", "upgraded")
 	}
+	w.history(t, [4]string{"Ana Díaz", "kingfisher: upgrade", "upgraded", "nothing would be interrupted"})
 	b.stop(t)
 	if n := w.tellings(chidi, "is deploying"); n != 1 {
 		t.Errorf("Chidi was told %d times that a deployment is under way", n)
 	}
-	w.history(t, [4]string{"Ana Díaz", "kingfisher: upgrade", "upgraded", "nothing would be interrupted"})
 }
 
 // later moves the clock ahead until user is told something by a look at
-// Kingfisher: one that began before may have ended after.
+// Kingfisher.
 func (w *world) later(t testing.TB, d time.Duration, user string, parts ...string) {
+	t.Helper()
+	w.laterUntil(t, d, fmt.Sprintf("%s being told %q", user, parts), func() bool { return w.tellings(user, parts...) > 0 })
+}
+
+// laterUntil moves the clock ahead until what a look at Kingfisher brings is so:
+// one that began before may have ended after.
+func (w *world) laterUntil(t testing.TB, d time.Duration, what string, so func() bool) {
 	t.Helper()
 	w.skip(d)
 	skipped := time.Now()
-	eventually(t, fmt.Sprintf("%s being told %q", user, parts), func() bool {
+	eventually(t, what, func() bool {
 		if time.Since(skipped) > 7*time.Second {
 			w.skip(time.Minute + time.Second)
 			skipped = time.Now()
 		}
-		return w.tellings(user, parts...) > 0
+		return so()
 	})
 }
 

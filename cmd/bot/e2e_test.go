@@ -79,9 +79,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("row %q", rows[2])
 	}
 
-	if code, body := b.get(t, "/readyz"); code != 200 {
-		t.Errorf("/readyz: %d %s", code, body)
-	}
+	b.isReady(t)
 	if code, body := b.get(t, "/metrics"); code != 200 || !strings.Contains(body, "deploytoken_slack_ack_seconds_bucket") {
 		t.Errorf("/metrics: %d", code)
 	}

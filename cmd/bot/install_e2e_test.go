@@ -114,7 +114,7 @@ cp "$IDENTITY" /etc/deploytoken/secrets/id_ed25519
 
 	c := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", script)
 	c.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "WORLD=" + dir, "HTTP_ADDRESS=" + address, "CHANNEL=" + channel, "LC_ALL=C",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "WORLD=" + dir, "HTTP_ADDRESS=" + address, "CHANNEL=" + channel, "LC_ALL=C", atOnce,
 		"SLACK_API=" + w.config["SLACK_API_URL"], "GOOGLE=" + w.config["GOOGLE_ENDPOINT"], "SCRAPYD=" + w.config["KINGFISHER_SCRAPYD_URL"],
 		"SSH=" + w.config["KINGFISHER_SSH_ADDRESS"], "IDENTITY=" + w.config["KINGFISHER_SSH_IDENTITY_FILE"],
 	}

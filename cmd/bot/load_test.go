@@ -41,7 +41,7 @@ func TestLoad(t *testing.T) {
 	} {
 		for _, journey := range []time.Duration{0, 50 * time.Millisecond} {
 			t.Run(fmt.Sprintf("%s-%d/google-%s", store.name, store.replicas, journey), func(t *testing.T) {
-				w := newWorld(t)
+				w := newWorld(t, slacksTimes)
 				w.config["GOOGLE_WATCH_INTERVAL"] = "15s"
 				if store.url != nil {
 					w.config["STORE_URL"] = store.url(t)

@@ -23,13 +23,14 @@ func TestForgedClick(t *testing.T) {
 	if got := w.document.Holder(); got != "Ana Díaz" {
 		t.Fatalf("somebody else's click released the token: the document says %q", got)
 	}
-	// The button of a holding that somebody has just ended by hand.
+	// The form of a holding that somebody has just ended by hand.
+	form := w.form(t, ana, first.Target(), "release")
 	if err := w.document.SetHolder(person, "Bob Ray"); err != nil {
 		t.Fatal(err)
 	}
-	says(t, w.release(t, ana, first, nil), "Bob Ray")
+	says(t, w.answered(t, ana, func() { w.submit(t, ana, form, nil) }), "Bob Ray")
 	if got := w.document.Holder(); got != "Bob Ray" {
-		t.Errorf("the button of an ended holding released the next: the document says %q", got)
+		t.Errorf("the form of an ended holding released the next: the document says %q", got)
 	}
 }
 

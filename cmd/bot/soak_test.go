@@ -44,7 +44,7 @@ func TestSoak(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	w := newWorld(t)
+	w := newWorld(t, slacksTimes)
 	store := filepath.Join(dir, "store.db")
 	w.config["STORE_URL"] = "sqlite:" + store
 	s := &soak{world: w, seats: w.seats(t, 200), random: rand.New(rand.NewPCG(*soakSeed, 0))}

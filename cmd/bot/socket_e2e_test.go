@@ -41,7 +41,7 @@ var disturbances = []string{
 //	go test ./cmd/bot -run TestSocketLosesNothing -v -timeout 30m -socket-commands 1000 -socket-disturbances 50
 func TestSocketLosesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, slacksTimes)
 	store := filepath.Join(w.dir, "store.db")
 	c := &crowd{world: w, tick: time.NewTicker(100 * time.Millisecond), leftAt: map[string]time.Time{}}
 	defer c.tick.Stop()
@@ -76,6 +76,7 @@ func TestSocketLosesNothing(t *testing.T) {
 	if err := c.free(t); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "all rows", func() bool { return b.metric(t, "deploytoken_history_rows_pending") == 0 })
 	if status := b.stop(t); status != 0 {
 		t.Errorf("exit status %d", status)
 	}

@@ -108,7 +108,9 @@ func (w *world) skip(d time.Duration) {
 	}
 }
 
-func newWorld(t testing.TB) *world {
+// newWorld starts the servers. Slack waits longer than it does, unless change
+// says otherwise: a busy machine is not what is tested.
+func newWorld(t testing.TB, change ...func(*slack.Config)) *world {
 	t.Helper()
 	ctx := context.Background()
 	w := &world{dir: t.TempDir()}
@@ -119,7 +121,7 @@ func newWorld(t testing.TB) *world {
 			t.Fatal(err)
 		}
 	}
-	w.slack, err = slack.New(slack.Config{
+	config := slack.Config{
 		Team:     slack.Team{ID: "T1", Name: "Team"},
 		App:      slack.App{ID: "A1", Name: "deploytoken", UserID: "UBOT", BotID: "B1"},
 		BotToken: "xoxb-sandbox", AppToken: "xapp-sandbox",
@@ -130,8 +132,14 @@ func newWorld(t testing.TB) *world {
 		},
 		Channels:     []slack.Channel{{ID: channel, Name: "deploys", Members: []string{ana, bob, "UBOT"}}},
 		PingInterval: time.Second,
+		AckTimeout:   30 * time.Second,
+		TriggerLife:  30 * time.Second,
 		Clock:        w.now,
-	})
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	w.slack, err = slack.New(config)
 	fatal(err)
 	fatal(w.slack.Start(ctx))
 	t.Cleanup(func() { w.slack.Close() })
@@ -186,9 +194,16 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// slacksTimes are those that Slack really gives.
+func slacksTimes(c *slack.Config) { c.AckTimeout, c.TriggerLife = 0, 0 }
+
+// atOnce keeps a program that was built with -race from sleeping for a second
+// when it ends.
+const atOnce = "GORACE=atexit_sleep_ms=0"
+
 // environment is the whole of what a bot gets.
 func (w *world) environment() []string {
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, atOnce}
 	for k, v := range w.config {
 		env = append(env, k+"="+v)
 	}
@@ -283,7 +298,7 @@ func (b *bot) wait(t testing.TB) int {
 	select {
 	case <-b.exited:
 		return b.command.ProcessState.ExitCode()
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the bot has not ended")
 		return -1
 	}
@@ -443,10 +458,14 @@ func (w *world) announced(t testing.TB, text string) (found slack.Message) {
 	return found
 }
 
+// patience is how long is waited for anything: longer than a bot may take to try
+// again what it has tried for a while in vain.
+const patience = 2 * time.Minute
+
 // until waits for something to be so in Slack.
 func (w *world) until(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := w.slack.WaitFor(ctx, func(slack.State) bool { return so() }); err != nil {
 		t.Fatalf("%s: %v", what, err)
@@ -456,7 +475,7 @@ func (w *world) until(t testing.TB, what string, so func() bool) {
 // eventually waits for what no server tells of.
 func eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	for tick := time.Tick(5 * time.Millisecond); !so(); {
 		select {
 		case <-tick:
