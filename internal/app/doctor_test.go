@@ -172,10 +172,11 @@ func TestTryRunning(t *testing.T) {
 // taken is an address that nobody listens on, and nobody can.
 func taken(t *testing.T) string {
 	t.Helper()
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	unix.CloseOnExec(socket)
 	t.Cleanup(func() { unix.Close(socket) })
 	if err := unix.Bind(socket, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)

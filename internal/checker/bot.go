@@ -49,8 +49,7 @@ func (r *replica) start() error {
 	}
 	c := exec.Command(r.binary, "serve")
 	c.Env, c.Stdout, c.Stderr = r.env, log, log
-	// The bot must not outlive a test that was itself killed.
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	c.SysProcAttr = withParent()
 	if err := c.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", r.binary, err)
 	}
