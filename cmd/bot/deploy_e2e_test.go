@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/open-contracting/deploytoken/internal/ledger/ledgertest"
 )
 
 // These tests try what is in the folder deploy, and the Dockerfile, with the
@@ -481,12 +483,7 @@ func TestContainer(t *testing.T) {
 	}
 
 	w := newWorld(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	listener.Close()
+	_, port, _ := net.SplitHostPort(ledgertest.FreeAddress(t))
 	env := append(slices.Clone(image.env), "HTTP_ADDRESS=:"+port)
 	for _, name := range []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SCRAPYD_USERNAME", "SCRAPYD_PASSWORD"} {
 		file := "/run/secrets/" + strings.ToLower(strings.ReplaceAll(name, "_", "-"))

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/open-contracting/deploytoken/internal/ledger/ledgertest"
 )
 
 // A newcomer's machine: the guide's commands change it, in copies of this one's
@@ -73,12 +75,7 @@ func TestInstallGuide(t *testing.T) {
 	write(t, dir+"/SHA256SUMS", output(t, dir, "sha256sum", release+".tar.gz")+strings.Repeat("0", 64)+"  another.tar.gz\n", 0o644)
 	write(t, dir+"/downloaded-key.json", read(t, w.config["GOOGLE_APPLICATION_CREDENTIALS"]), 0o644)
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	listener.Close()
+	address := ledgertest.FreeAddress(t)
 	sshHost, sshPort, _ := net.SplitHostPort(w.config["KINGFISHER_SSH_ADDRESS"])
 
 	steps := guideSteps(t)

@@ -76,8 +76,8 @@ const (
 	RemindDirectly  = "direct"
 )
 
-// Takes reports whether the command takes the token where it is free.
-func (k Kind) Takes() bool {
+// takes reports whether the command takes the token where it is free.
+func (k Kind) takes() bool {
 	switch k {
 	case KindTake, KindTakeOutOfTurn, KindTakeAnyway, KindTakeWithoutPostgres:
 		return true
@@ -113,7 +113,7 @@ type Command struct {
 	Holding string
 	// Subject is what else it is about, by its kind: the ID of a deployment, an
 	// offer, a question, a person or an earlier command (for a release that was
-	// typed, the asker's take that had yet to end). "" for nothing.
+	// typed, the asker's, yet to end, that Begins a holding). "" for nothing.
 	Subject string
 	// Until is how long what it asks for is to last; zero where it doesn't say.
 	Until time.Time
@@ -131,8 +131,11 @@ type Command struct {
 	At time.Time
 }
 
-// FollowsTake reports whether the command may be about a holding that a take of
-// the asker's, which has yet to end, is about to begin: a release that was typed.
+// Begins reports whether the command may begin a holding of the asker's.
+func (k Kind) Begins() bool { return k.takes() || k == KindAccept }
+
+// FollowsTake reports whether the command may be about a holding that an earlier
+// command of the asker's is about to begin: a release that was typed.
 func (c Command) FollowsTake() bool {
 	return c.Kind == KindRelease && c.Holding == "" && c.Subject == "" && c.Message == ""
 }

@@ -156,8 +156,9 @@ type Ledger interface {
 	// StoreID is the store's ID, which the marks of its writes carry.
 	StoreID() string
 	// Accept records a command, claimed by this owner, with the holding that
-	// lasts as its Holding where it names none, and as the Subject of one that
-	// FollowsTake that take. It reports whether it was new.
+	// lasts as its Holding where it names none. The Subject of one that
+	// FollowsTake becomes the asker's latest, yet to end, that Begins a holding.
+	// It reports whether the command was new.
 	Accept(ctx context.Context, c Command) (fresh bool, err error)
 	// Record returns what is known of the document.
 	Record(ctx context.Context, document string) (Record, error)

@@ -30,7 +30,7 @@ type subject struct {
 func (s *Service) about(ctx context.Context, c Command) (about subject, problem, err error) {
 	about.checked = s.busy != nil
 	about.purpose, about.goesBackTo = c.Words, c.Subject
-	if c.Subject != "" && (c.Kind.Takes() || c.Kind == KindForceConfirmed || c.Kind == KindWait || c.Kind == KindConsent) {
+	if c.Subject != "" && (c.Kind.takes() || c.Kind == KindForceConfirmed || c.Kind == KindWait || c.Kind == KindConsent) {
 		if err = s.goBack(ctx, c, &about); err != nil {
 			return subject{}, nil, err
 		}
@@ -151,14 +151,14 @@ func (about subject) situation(sit situation) situation {
 // over, of which the asker saw what it would have interrupted then.
 func (about subject) deployment(sit situation) (_ Deployment, checked, lapsed bool) {
 	c := sit.command
-	fresh := Deployment{ID: c.ID, PersonID: c.PersonID, Purpose: about.purpose, At: sit.now, Takes: c.Kind.Takes()}
+	fresh := Deployment{ID: c.ID, PersonID: c.PersonID, Purpose: about.purpose, At: sit.now, Takes: c.Kind.takes()}
 	if sit.look != nil {
 		fresh.Name = sit.look.asker
 	}
 	var own *Deployment
 	for i := range sit.record.Matters.Deployments {
 		d := &sit.record.Matters.Deployments[i]
-		if d.PersonID != c.PersonID || c.Kind.Takes() && d.Holding != "" {
+		if d.PersonID != c.PersonID || c.Kind.takes() && d.Holding != "" {
 			// What is taken now that another holding was for is a deployment anew.
 			continue
 		}
@@ -176,11 +176,11 @@ func (about subject) deployment(sit situation) (_ Deployment, checked, lapsed bo
 		if about.goesBackTo != d.ID {
 			// Asked for anew, in other words perhaps.
 			d.WithoutPostgres, d.OutOfTurn = false, false
-			if c.Kind.Takes() {
+			if c.Kind.takes() {
 				d.Purpose = about.purpose
 			}
 		}
-		d.Takes = d.Takes || c.Kind.Takes()
+		d.Takes = d.Takes || c.Kind.takes()
 		if d.Holding == "" {
 			d.At = sit.now
 		}

@@ -6,9 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,35 +14,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
+	"github.com/open-contracting/deploytoken/internal/ledger/ledgertest"
 )
 
 // These tests make the checks on a real OpenSSH server, with real tmux servers
 // and PostgreSQL clusters. All of it runs in a mount and PID namespace of its
 // own, where /tmp, /run, the accounts and PostgreSQL's folders are replaced: the
 // machine is left as it was, and whatever else it runs is not seen.
-
-// freeAddress has a port that is free, and none of those that the system gives
-// to whoever asks for any.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	for {
-		listener, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+mathrand.IntN(12_000)))
-		if err == nil {
-			defer listener.Close()
-			return listener.Addr().String()
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			t.Fatal(err)
-		}
-	}
-}
 
 // need skips the test where a program is missing, or fails it where
 // DEPLOYTOKEN_TEST_REAL is set.
@@ -100,7 +82,7 @@ func startServer(t testing.TB, setup, authorized string) *realServer {
 	user := writeKey(t, s.path("id_ed25519"), "")
 	writeFile(t, s.path("authorized_keys"), strings.TrimSpace(authorized+" "+string(ssh.MarshalAuthorizedKey(user.PublicKey())))+"\n")
 
-	s.address = freeAddress(t)
+	s.address = ledgertest.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(s.address)
 	writeFile(t, s.path("known_hosts"), fmt.Sprintf("[127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(s.hostKey)))
 	writeFile(t, s.path("sshd_config"), fmt.Sprintf(`

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/open-contracting/deploytoken/internal/deploytoken"
+	"github.com/open-contracting/deploytoken/internal/ledger/ledgertest"
 )
 
 // permissive is how a server is configured that allows whatever it can: what
@@ -233,7 +234,7 @@ func TestRestrictedKeyDoesNothingElse(t *testing.T) {
 	// A client that listens asks for the connection only once it is used.
 	for option, through := range map[string][]string{"-L": nil, "-D": {"--socks5-hostname"}} {
 		t.Run("a port of this machine's ("+option+")", func(t *testing.T) {
-			local := freeAddress(t)
+			local := ledgertest.FreeAddress(t)
 			spec, url := local+":"+inside.Addr().String(), local
 			if option == "-D" {
 				spec, url = local, inside.Addr().String()

@@ -45,7 +45,7 @@ func (s *Store) Accept(ctx context.Context, c deploytoken.Command) (bool, error)
 }
 
 // unfinishedTake returns the ID of the latest of the asker's commands that may
-// yet give them the token; "" if there is none.
+// yet begin a holding; "" if there is none.
 func (t *tx) unfinishedTake(c deploytoken.Command) (id string, err error) {
 	rows, err := t.rows(`
 		SELECT id, kind FROM command WHERE document = $1 AND person = $2 AND outcome = '' AND id <> $3
@@ -60,7 +60,7 @@ func (t *tx) unfinishedTake(c deploytoken.Command) (id string, err error) {
 		if err := rows.Scan(&earlier, &kind); err != nil {
 			return "", err
 		}
-		if kind.Takes() || kind == deploytoken.KindAccept {
+		if kind.Begins() {
 			id = earlier
 		}
 	}

@@ -1,5 +1,6 @@
 // Package ledgertest gives tests databases to open with the package ledger: a
-// new SQLite file, which opens within milliseconds, or a real PostgreSQL server.
+// new SQLite file, which opens within milliseconds, or a real PostgreSQL server;
+// and addresses for servers of their own.
 package ledgertest
 
 import (
@@ -82,8 +83,8 @@ func StartPostgres(t testing.TB, settings ...string) *Postgres {
 	if err := setup.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", initdb, err, output)
 	}
-	port := freePort(t)
-	p.Address = net.JoinHostPort("127.0.0.1", port)
+	p.Address = FreeAddress(t)
+	_, port, _ := net.SplitHostPort(p.Address)
 	args := []string{"-D", data, "-h", "127.0.0.1", "-p", port, "-k", dir, "-c", "shared_buffers=16MB"}
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
@@ -207,16 +208,15 @@ func account(t testing.TB) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// freePort is a port that is free, and none of those that the system gives to
-// whoever asks for any.
-func freePort(t testing.TB) string {
+// FreeAddress is one of the loopback interface for a server of the test's own. Its
+// port is free, and none of those that the system gives to whoever asks for any.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	for {
-		port := strconv.Itoa(20_000 + mathrand.IntN(12_000))
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+mathrand.IntN(12_000)))
 		if err == nil {
-			l.Close()
-			return port
+			defer l.Close()
+			return l.Addr().String()
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			t.Fatal(err)
